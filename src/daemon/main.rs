@@ -1,0 +1,2 @@
+//! The matrix-homeserver binary.
+fn main() {}
