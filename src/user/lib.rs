@@ -1,1 +1,60 @@
-//! Placeholder.
+//! Local users: accounts, sessions and devices, user-interactive authentication, profiles, account data, filters,
+//! receipts, typing, presence and the user directory. Everything that a user owns apart from rooms.
+//!
+//! Each concern is one cheap-clone handle, made from a [`Context`] by the daemon. Durable changes go through the store's
+//! writer, carry a position and a log record, and swap the in-memory views after their commit; what requests ask for all
+//! the time (who is this token, whom does she ignore, has this receipt moved) is answered from bounded caches.
+
+pub mod account;
+pub mod account_data;
+mod cache;
+mod context;
+pub mod device;
+pub mod directory;
+pub mod ephemeral;
+mod error;
+pub mod filter;
+mod ignored;
+pub mod login;
+pub mod maintenance;
+mod password;
+pub mod presence;
+pub mod profile;
+mod push_rules;
+pub mod receipt;
+pub mod registration_token;
+mod requester;
+pub mod rooms;
+pub mod session;
+mod settings;
+pub mod shared_secret;
+pub mod tag;
+pub mod typing;
+pub mod uia;
+mod username;
+
+pub use account::Accounts;
+pub use account_data::AccountData;
+pub use context::Context;
+pub use directory::Directory;
+pub use ephemeral::Ephemeral;
+pub use error::{Error, WeakPassword};
+pub use filter::Filters;
+pub use ignored::IgnoredUsers;
+pub use maintenance::Maintenance;
+pub use password::{PasswordError, Passwords};
+pub use presence::Presence;
+pub use profile::Profiles;
+pub use push_rules::default_push_rules;
+pub use receipt::Receipts;
+pub use registration_token::RegistrationTokens;
+pub use requester::{Requester, Seen};
+pub use rooms::RoomAccess;
+pub use session::Sessions;
+pub use settings::{
+    DirectorySettings, PasswordSettings, ProfileSettings, RegistrationSettings, SessionSettings,
+    Settings, SettingsHandle,
+};
+pub use shared_secret::SharedSecret;
+pub use typing::Typing;
+pub use uia::Uia;
