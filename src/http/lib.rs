@@ -1,1 +1,48 @@
-//! Placeholder.
+//! Everything between the network and a request: listeners (passed sockets, TCP, unix sockets,
+//! TLS), the server loop with its limits and its orderly stop, bodies with limits, and the dialer
+//! that whatever leaves the machine goes through.
+//!
+//! Invariant: this crate knows no Matrix. It hands a [`hyper::Request`] with a [`Connection`] in
+//! its extensions to any tower service and writes the answer.
+//!
+//! ```text
+//! Bind ── Listener::bind ──▶ Listener ── Server::serve(listener, service) ──▶ connections
+//!             ▲                  ▲                                                │
+//!       PassedSockets           Tls (swapped on reload)              Server::drain(grace)
+//! ```
+
+mod activity;
+mod bind;
+mod body;
+mod connection;
+mod dial;
+mod driver;
+mod error;
+mod forwarded;
+mod limits;
+mod listen;
+mod passed;
+mod range;
+mod serve;
+mod stream;
+mod tls;
+mod unix;
+
+pub use bind::Bind;
+pub use body::{BodyError, BodyLimit, collect};
+pub use connection::{Connection, Peer};
+pub use dial::{
+    Dial, DialError, DialFuture, DialSettings, Dialled, Resolve, ResolveFuture, SystemDial,
+    SystemResolver, Target, Transport,
+};
+pub use error::Error;
+pub use forwarded::client_address;
+pub use limits::Limits;
+pub use listen::{Address, Listener};
+pub use passed::PassedSockets;
+pub use range::{IpRange, IpRangeError, IpRanges};
+pub use serve::{Drained, Server};
+pub use tls::{Certificate, Tls, TlsFiles};
+
+/// Any error of a service or a body; only its text is ever used.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,285 @@
+//! What a connection is doing, watched from the outside: bytes that come and go, and requests in
+//! flight. From this the driver decides which connection is idle, slow or stuck.
+//!
+//! ```text
+//!          first byte              head complete                 answer written
+//!   idle ─────────────▶ reading a head ─────────▶ in flight ──────────────────▶ idle
+//!    │ idle_timeout          │ header_timeout        (no limit here: a long poll may wait)
+//!    ▼                       ▼
+//!  closed in order          cut           any state: output blocked for write_timeout ─▶ cut
+//! ```
+//!
+//! Invariant: a connection with a request in flight is never cut for being quiet.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper::{
+    Version,
+    body::{Body, Frame, SizeHint},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
+
+use crate::Limits;
+
+/// How long, and for how many bytes, a closed connection still takes what the client is sending:
+/// closing with unread input would reset the connection and lose the answer on its way.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+const LINGER_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What the driver has to do about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Fine,
+    /// Close it in order: nobody uses it.
+    Idle,
+    /// Cut it: the head of a request does not come to its end.
+    SlowHead,
+    /// Cut it: the client does not take its answer.
+    Blocked,
+}
+
+/// The marks of one connection. Times are milliseconds since the start, plus one; zero is "not".
+#[derive(Debug)]
+pub(crate) struct Activity {
+    start: Instant,
+    in_flight: AtomicUsize,
+    had_request: AtomicBool,
+    had_body: AtomicBool,
+    http2: AtomicBool,
+    head_since: AtomicU64,
+    blocked_since: AtomicU64,
+    last_use: AtomicU64,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            had_request: AtomicBool::new(false),
+            had_body: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            head_since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            last_use: AtomicU64::new(1),
+        })
+    }
+
+    /// A request's head is complete; the request is in flight until the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>, version: Version, has_body: bool) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.had_request.store(true, Relaxed);
+        self.had_body.store(has_body, Relaxed);
+        self.http2.store(version == Version::HTTP_2, Relaxed);
+        self.head_since.store(0, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(crate) fn verdict(&self, limits: &Limits) -> Verdict {
+        let now = self.now();
+        let passed = |mark: u64, limit: Duration| {
+            u128::from(now.saturating_sub(mark)) >= limit.as_millis()
+        };
+        let blocked = self.blocked_since.load(Relaxed);
+        if blocked != 0 && passed(blocked, limits.write_timeout) {
+            return Verdict::Blocked;
+        }
+        if self.in_flight.load(Relaxed) > 0 {
+            return Verdict::Fine;
+        }
+        if !self.had_request.load(Relaxed) {
+            let slow = passed(1, limits.header_timeout);
+            return if slow { Verdict::SlowHead } else { Verdict::Fine };
+        }
+        let head = self.head_since.load(Relaxed);
+        if head != 0 && passed(head, limits.header_timeout) {
+            return Verdict::SlowHead;
+        }
+        let idle = passed(self.last_use.load(Relaxed), limits.idle_timeout);
+        if idle { Verdict::Idle } else { Verdict::Fine }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).map_or(u64::MAX, |ms| ms.saturating_add(1))
+    }
+
+    fn saw_input(&self) {
+        // Over HTTP/2, bytes between requests are mostly pings and window updates; a head that
+        // never ends falls under the idle limit there.
+        let head_begins = self.in_flight.load(Relaxed) == 0 && !self.http2.load(Relaxed);
+        if head_begins && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.now(), Relaxed);
+        }
+    }
+
+    fn saw_output(&self, blocked: bool) {
+        if !blocked {
+            self.blocked_since.store(0, Relaxed);
+            // Answers to pings are no use of an HTTP/2 connection.
+            if !self.http2.load(Relaxed) {
+                self.last_use.store(self.now(), Relaxed);
+            }
+        } else if self.blocked_since.load(Relaxed) == 0 {
+            self.blocked_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// Whether the client may still be sending something that nobody reads.
+    fn has_unread_input(&self) -> bool {
+        self.had_body.load(Relaxed)
+            || !self.had_request.load(Relaxed)
+            || self.head_since.load(Relaxed) != 0
+    }
+}
+
+/// A request between its head and the end of its answer.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.last_use.store(self.0.now(), Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The body of an answer; the request is in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Answer<B> {
+    pub(crate) body: B,
+    pub(crate) _guard: InFlight,
+}
+
+impl<B: Body + Unpin> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that marks what passes through it.
+#[derive(Debug)]
+pub(crate) struct Watched<T> {
+    inner: T,
+    activity: Arc<Activity>,
+    /// Set once our side is closed.
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Linger {
+    until: Pin<Box<Sleep>>,
+    left_bytes: usize,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(inner: T, activity: Arc<Activity>) -> Self {
+        Self { inner, activity, linger: None }
+    }
+
+    fn mark_output<R>(&self, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        self.activity.saw_output(result.is_pending());
+        result
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.saw_input();
+        }
+        result
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.mark_output(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.mark_output(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
+            if !this.activity.has_unread_input() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Linger {
+            until: Box::pin(tokio::time::sleep(LINGER_TIMEOUT)),
+            left_bytes: LINGER_MAX_BYTES,
+        });
+        if linger.until.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [0; 8192];
+        while linger.left_bytes > 0 {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut this.inner).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            linger.left_bytes = linger.left_bytes.saturating_sub(buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+#[path = "activity_test.rs"]
+mod activity_test;

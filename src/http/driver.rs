@@ -1,0 +1,233 @@
+//! One accepted connection from its first byte to its last: TLS, HTTP, and the watch over both.
+
+use std::{io, pin::pin, sync::Arc};
+
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulConnection},
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+use tower::{Service, ServiceExt};
+
+use crate::{
+    BoxError, Connection, Limits, Tls,
+    activity::{Activity, Answer, Verdict, Watched},
+    stream::{Plain, Stream},
+    tls::handshake_error,
+};
+
+/// How far the server is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    /// Connections end after the request that is in flight.
+    Draining,
+    /// Connections end.
+    Cutting,
+}
+
+/// Runs the tasks of HTTP/2 requests where the drain waits for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracked(pub(crate) TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
+/// The settings of hyper for each way in which the HTTP version is known.
+#[derive(Debug)]
+pub(crate) struct Protocols {
+    /// Plain connections: the first bytes tell.
+    either: Builder<Tracked>,
+    /// TLS with `http/1.1` or without ALPN.
+    http1: Builder<Tracked>,
+    /// TLS with `h2`.
+    http2: Builder<Tracked>,
+}
+
+impl Protocols {
+    pub(crate) fn new(limits: &Limits, tracker: &TaskTracker) -> Self {
+        let mut either = Builder::new(Tracked(tracker.clone()));
+        let head_bytes = limits.max_header_bytes.max(8192);
+        either
+            .http1()
+            .max_headers(limits.max_headers)
+            .max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX))
+            // Our own watch distinguishes a slow head from an idle connection; hyper's does not.
+            .header_read_timeout(None);
+        either
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(head_bytes)
+            .max_concurrent_streams(limits.max_concurrent_streams);
+        Self {
+            http1: either.clone().http1_only(),
+            http2: either.clone().http2_only(),
+            either,
+        }
+    }
+
+    fn of(&self, stream: &Stream) -> &Builder<Tracked> {
+        match stream {
+            Stream::Plain(_) => &self.either,
+            Stream::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => &self.http2,
+            Stream::Tls(_) => &self.http1,
+        }
+    }
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) protocols: Protocols,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve_connection<S, B>(
+    shared: Arc<Shared>,
+    plain: Plain,
+    tls: Option<Arc<Tls>>,
+    connection: Connection,
+    service: S,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let mut phase = shared.phase.clone();
+    let stream = match tls {
+        None => Stream::Plain(plain),
+        Some(tls) => {
+            let handshake = handshake(&shared.limits, &tls, plain);
+            let finished = tokio::select! {
+                finished = handshake => finished,
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => return,
+            };
+            match finished {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let reason = handshake_error(&error);
+                    tracing::debug!(peer = ?connection.peer, reason, "TLS handshake failed");
+                    return;
+                }
+            }
+        }
+    };
+    let activity = Activity::new();
+    let protocol = shared.protocols.of(&stream);
+    let service = PerConnection { service, connection, activity: Arc::clone(&activity) };
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let http = protocol.serve_connection(io, service);
+    match drive(http, &activity, &shared.limits, phase).await {
+        End::Closed(Ok(())) => {}
+        End::Closed(Err(error)) => {
+            tracing::debug!(peer = ?connection.peer, %error, "connection ended with an error");
+        }
+        End::Cut(reason) => tracing::debug!(peer = ?connection.peer, reason, "connection cut"),
+    }
+}
+
+async fn handshake(limits: &Limits, tls: &Tls, plain: Plain) -> io::Result<Stream> {
+    let accept = TlsAcceptor::from(tls.current()).accept(plain);
+    match timeout(limits.tls_handshake_timeout, accept).await {
+        Ok(result) => Ok(Stream::Tls(Box::new(result?))),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+enum End {
+    Closed(Result<(), BoxError>),
+    Cut(&'static str),
+}
+
+async fn drive<C>(
+    http: C,
+    activity: &Activity,
+    limits: &Limits,
+    mut phase: watch::Receiver<Phase>,
+) -> End
+where
+    C: GracefulConnection<Error = BoxError>,
+{
+    let mut http = pin!(http);
+    // The marks are looked at now and then, so that neither a request nor a read has to set a
+    // timer; a limit is exceeded by a quarter of the shortest at most.
+    let shortest = limits.header_timeout.min(limits.idle_timeout).min(limits.write_timeout);
+    let mut look = tokio::time::interval(shortest / 4);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    look.reset();
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = http.as_mut() => return End::Closed(result),
+            changed = phase.wait_for(|phase| {
+                *phase == Phase::Cutting || (*phase == Phase::Draining && !closing)
+            }) => match changed.map(|phase| *phase) {
+                Ok(Phase::Draining) => {
+                    closing = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                _ => return End::Cut("the server stops"),
+            },
+            _ = look.tick() => match activity.verdict(limits) {
+                Verdict::Fine => {}
+                Verdict::Idle if closing => return End::Cut("does not close"),
+                Verdict::Idle => {
+                    closing = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                Verdict::SlowHead => return End::Cut("no complete request head in time"),
+                Verdict::Blocked => return End::Cut("does not take its answer"),
+            },
+        }
+    }
+}
+
+/// The listener's service with what is known about one connection.
+#[derive(Debug)]
+struct PerConnection<S> {
+    service: S,
+    connection: Connection,
+    activity: Arc<Activity>,
+}
+
+type AnswerFuture<B> =
+    futures_util::future::BoxFuture<'static, Result<Response<Answer<B>>, BoxError>>;
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for PerConnection<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body + Send + 'static,
+{
+    type Response = Response<Answer<B>>;
+    type Error = BoxError;
+    type Future = AnswerFuture<B>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let guard = self.activity.begin(request.version(), !request.body().is_end_stream());
+        request.extensions_mut().insert(self.connection);
+        let service = self.service.clone();
+        Box::pin(async move {
+            let response = service.oneshot(request).await.map_err(Into::into)?;
+            Ok(response.map(|body| Answer { body, _guard: guard }))
+        })
+    }
+}
+

@@ -1,0 +1,260 @@
+//! The server loop: accepts on every listener, within the limits, until it is told to drain.
+//!
+//! ```text
+//! Running ── drain() ──▶ Draining ── all done ─────────────▶ ended
+//!                           └─────── grace is over ─▶ Cutting ─▲
+//! ```
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::{
+    Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls,
+    driver::{Phase, Protocols, Shared, serve_connection},
+    listen::Socket,
+    stream::Plain,
+    unix::SocketFile,
+};
+
+/// The pause after a failed accept, which mostly means that descriptors or memory are short.
+const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long cut connections have to end: they only have to notice.
+const CUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All listeners with one set of limits and one end.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    slots: Arc<Semaphore>,
+    tracker: TaskTracker,
+    listeners: AtomicUsize,
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because their requests were not answered in time.
+    pub cut: usize,
+}
+
+impl Server {
+    /// A server without listeners.
+    pub fn new(limits: Limits) -> Self {
+        let tracker = TaskTracker::new();
+        let (phase, receiver) = watch::channel(Phase::Running);
+        let slots = Arc::new(Semaphore::new(limits.max_connections));
+        let protocols = Protocols::new(&limits, &tracker);
+        let shared = Arc::new(Shared { limits, protocols, phase: receiver });
+        Self { shared, phase, slots, tracker, listeners: AtomicUsize::new(0) }
+    }
+
+    /// Serves `service` on `listener` in tasks of its own; the number that [`Connection`] bears
+    /// comes back. Must be called within a tokio runtime.
+    ///
+    /// The service is cloned for each request, so its clone must be cheap; an axum `Router` is
+    /// handed in as it is.
+    pub fn serve<S, B>(&self, listener: Listener, service: S) -> Result<usize, Error>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Listener { socket, address, tls, file } = listener;
+        let acceptor = Acceptor::new(socket)
+            .map_err(|source| Error::Listen { bind: address.to_string(), source })?;
+        let index = self.listeners.fetch_add(1, Relaxed);
+        let accepting = Accepting {
+            shared: Arc::clone(&self.shared),
+            slots: Arc::clone(&self.slots),
+            tracker: self.tracker.clone(),
+            acceptor,
+            address,
+            tls,
+            index,
+            _file: file,
+        };
+        self.tracker.spawn(accepting.run(service));
+        Ok(index)
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.shared.limits.max_connections.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Stops accepting, lets the requests in flight be answered, and after `grace` cuts what is
+    /// left. Comes back when no task of the server is left.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.phase.send_replace(Phase::Draining);
+        self.tracker.close();
+        if timeout(grace, self.tracker.wait()).await.is_ok() {
+            return Drained { cut: 0 };
+        }
+        let cut = self.connections();
+        self.phase.send_replace(Phase::Cutting);
+        if timeout(CUT_TIMEOUT, self.tracker.wait()).await.is_err() {
+            tracing::error!(left = self.tracker.len(), "tasks of connections do not end");
+        }
+        Drained { cut }
+    }
+}
+
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Self::Unix)
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Plain, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Plain::Tcp(without_delay(stream)), Peer::Tcp(canonical(address))))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = credentials(&stream)?;
+                Ok((Plain::Unix(stream), peer))
+            }
+        }
+    }
+}
+
+fn without_delay(stream: TcpStream) -> TcpStream {
+    // It fails only on a connection that is gone, which the next read says better.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    stream
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn credentials(stream: &UnixStream) -> io::Result<Peer> {
+    let peer = stream.peer_cred()?;
+    Ok(Peer::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() })
+}
+
+/// One listener at work.
+#[derive(Debug)]
+struct Accepting {
+    shared: Arc<Shared>,
+    slots: Arc<Semaphore>,
+    tracker: TaskTracker,
+    acceptor: Acceptor,
+    address: Address,
+    tls: Option<Arc<Tls>>,
+    index: usize,
+    _file: Option<SocketFile>,
+}
+
+impl Accepting {
+    async fn run<S, B>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let mut phase = self.shared.phase.clone();
+        loop {
+            let next = tokio::select! {
+                biased;
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => return,
+                next = self.next() => next,
+            };
+            let Some((slot, plain, peer)) = next else { return };
+            let connection = Connection { peer, tls: self.tls.is_some(), listener: self.index };
+            let shared = Arc::clone(&self.shared);
+            let serving =
+                serve_connection(shared, plain, self.tls.clone(), connection, service.clone());
+            self.tracker.spawn(async move {
+                serving.await;
+                drop(slot);
+            });
+        }
+    }
+
+    /// The next connection with its place among the allowed ones.
+    async fn next(&self) -> Option<(OwnedSemaphorePermit, Plain, Peer)> {
+        let slot = self.slot().await?;
+        let mut pause = ACCEPT_PAUSE_FIRST;
+        loop {
+            match self.acceptor.accept().await {
+                Ok((plain, peer)) => return Some((slot, plain, peer)),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(listener = %self.address, %error, "cannot accept connections");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        let limit = self.shared.limits.max_connections;
+        tracing::warn!(listener = %self.address, limit, "all connections are taken; others wait");
+        // The semaphore is never closed, so this is always a place.
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+}
+
+/// Whether only the connection that was to be accepted failed, and the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+#[path = "serve_test.rs"]
+mod serve_test;
