@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The store: one order of durable changes, written by one writer, read through snapshots, on `SQLite` and on
+//! `PostgreSQL` behind one text.
+//!
+//! A change is a closure over [`WriteTxn`]; the writer gathers what is waiting into one transaction, commits it durably,
+//! and only then publishes and answers. A read is a closure over [`Snapshot`], a consistent view. Both run on threads
+//! of the store, where they may wait for the database. SQL stands only in this crate, and [`dialect`] says which.
+
+pub mod batch;
+#[cfg(test)]
+mod battery;
+mod change;
+mod counter;
+pub mod dialect;
+mod engine;
+mod error;
+mod job;
+pub mod log;
+pub mod numbers;
+mod queue;
+mod reader;
+pub mod room;
+mod schema;
+mod settings;
+mod snapshot;
+mod store;
+pub mod sync;
+pub mod user;
+mod value;
+mod write_txn;
+mod writer;
+
+pub use batch::{Batch, Conflict, Kind};
+pub use counter::Sequence;
+pub use error::{Error, OpenError};
+pub use job::Commit;
+pub use log::{Change, Log, Record};
+pub use proto::number::{
+    EventNumber, Position, RoomNumber, ServerNumber, StateGroup, StateKeyNumber, UserNumber,
+};
+pub use settings::Settings;
+pub use snapshot::Snapshot;
+pub use store::{Listener, Store};
+pub use value::{Row, ToValue, Value};
+pub use write_txn::WriteTxn;

@@ -1,0 +1,3 @@
+//! The battery: every promise of the store, tried on both engines.
+
+mod basics;

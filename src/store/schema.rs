@@ -1,0 +1,69 @@
+//! The schema as numbered steps. Each runs in one transaction, once; a database with a newer schema is refused.
+
+use crate::{
+    counter::Counters,
+    engine::Link,
+    error::{Error, OpenError},
+    numbers, params,
+    snapshot::Snapshot,
+    store::Shared,
+};
+
+/// A step from one version of the schema to the next: its texts, in order.
+struct Step(&'static [&'static str]);
+
+/// Step n leads from version n-1 to version n.
+const STEPS: &[Step] = &[Step(&[
+    include_str!("schema/0001_core.sql"),
+    include_str!("schema/0001_room.sql"),
+    include_str!("schema/0001_user.sql"),
+    include_str!("schema/0001_sync.sql"),
+])];
+
+const PREPARE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
+    id BIGINT PRIMARY KEY,
+    version BIGINT NOT NULL
+);
+INSERT INTO schema_version VALUES (1, 0) ON CONFLICT (id) DO NOTHING;";
+
+const VERSION: &str = "SELECT version FROM schema_version WHERE id = 1";
+
+/// The newest version of the schema that this program knows.
+pub(crate) fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// Brings the schema up to date, and gives back the counters as they stand.
+pub(crate) fn prepare(link: &mut dyn Link, shared: &Shared) -> Result<Counters, OpenError> {
+    link.run_script(PREPARE)?;
+    let found = Snapshot::new(link, shared).query_one(VERSION, &[], |row| row.int(0))?;
+    let done = usize::try_from(found)
+        .map_err(|_| Error::Corrupt(format!("the schema's version is {found}")))?;
+    if done > STEPS.len() {
+        return Err(OpenError::NewerSchema { found, known: known() });
+    }
+    for (index, step) in STEPS.iter().enumerate().skip(done) {
+        let version = index + 1;
+        link.run_script(&script(version, step))?;
+        tracing::info!(version, "the schema was brought up to date");
+    }
+    numbers::insert_well_known(link)?;
+    Ok(Counters::load(&mut Snapshot::new(link, shared))?)
+}
+
+/// The step as one transaction.
+fn script(version: usize, step: &Step) -> String {
+    let Step(texts) = step;
+    let texts = texts.join("\n");
+    format!("BEGIN;\n{texts}\nUPDATE schema_version SET version = {version} WHERE id = 1;\nCOMMIT;")
+}
+
+/// Writes a row outside any group, for what comes with the schema.
+pub(crate) fn insert_once(
+    link: &mut dyn Link,
+    sql: &'static str,
+    number: i64,
+    text: &str,
+) -> Result<(), Error> {
+    link.execute(sql, params![number, text]).map(drop)
+}

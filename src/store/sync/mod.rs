@@ -1,0 +1,1 @@
+//! What `/sync` reads when the in-memory log does not reach back far enough.

@@ -1,0 +1,1 @@
+//! The tables of users: accounts, devices, tokens, profiles, account data, receipts.
