@@ -90,10 +90,12 @@ impl Activity {
     }
 
     pub(crate) fn verdict(&self, limits: &Limits) -> Verdict {
-        let now = self.now();
-        let passed = |mark: u64, limit: Duration| {
-            u128::from(now.saturating_sub(mark)) >= limit.as_millis()
-        };
+        self.verdict_at(limits, self.now())
+    }
+
+    fn verdict_at(&self, limits: &Limits, now: u64) -> Verdict {
+        let passed =
+            |mark: u64, limit: Duration| u128::from(now.saturating_sub(mark)) >= limit.as_millis();
         let blocked = self.blocked_since.load(Relaxed);
         if blocked != 0 && passed(blocked, limits.write_timeout) {
             return Verdict::Blocked;

@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn unix_sockets_have_a_mode() {
-        assert_eq!("unix:/a?mode=600".parse::<Bind>().unwrap(), Bind::Unix {
-            path: "/a".into(),
-            mode: 0o600
-        });
+        assert_eq!(
+            "unix:/a?mode=600".parse::<Bind>().unwrap(),
+            Bind::Unix { path: "/a".into(), mode: 0o600 }
+        );
         assert_eq!("unix:/a".parse::<Bind>().unwrap(), Bind::unix("/a"));
     }
 

@@ -1,6 +1,6 @@
 //! One accepted connection from its first byte to its last: TLS, HTTP, and the watch over both.
 
-use std::{io, pin::pin, sync::Arc};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -21,6 +21,9 @@ use crate::{
     stream::{Plain, Stream},
     tls::handshake_error,
 };
+
+/// A limit of next to nothing must not keep the processor busy.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// How far the server is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +74,7 @@ impl Protocols {
             .timer(TokioTimer::new())
             .max_header_list_size(head_bytes)
             .max_concurrent_streams(limits.max_concurrent_streams);
-        Self {
-            http1: either.clone().http1_only(),
-            http2: either.clone().http2_only(),
-            either,
-        }
+        Self { http1: either.clone().http1_only(), http2: either.clone().http2_only(), either }
     }
 
     fn of(&self, stream: &Stream) -> &Builder<Tracked> {
@@ -167,7 +166,7 @@ where
     // The marks are looked at now and then, so that neither a request nor a read has to set a
     // timer; a limit is exceeded by a quarter of the shortest at most.
     let shortest = limits.header_timeout.min(limits.idle_timeout).min(limits.write_timeout);
-    let mut look = tokio::time::interval(shortest / 4);
+    let mut look = tokio::time::interval((shortest / 4).max(LOOK_INTERVAL_MIN));
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     look.reset();
     let mut closing = false;
@@ -230,4 +229,3 @@ where
         })
     }
 }
-

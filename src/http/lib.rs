@@ -25,6 +25,8 @@ mod passed;
 mod range;
 mod serve;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod unix;
 

@@ -32,8 +32,8 @@ impl Default for Limits {
             tls_handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(20),
             // Longer than the usual keep-alive of proxies, so that they close first.
-            idle_timeout: Duration::from_secs(120),
-            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(2),
+            write_timeout: Duration::from_mins(1),
             max_header_bytes: 64 * 1024,
             max_headers: 100,
             max_concurrent_streams: 128,

@@ -63,8 +63,7 @@ impl Listener {
         match bind {
             Bind::Tcp(address) => {
                 let socket = listen_tcp(*address).map_err(|error| Error::listen(bind, error))?;
-                let address =
-                    socket.local_addr().map_err(|error| Error::listen(bind, error))?;
+                let address = socket.local_addr().map_err(|error| Error::listen(bind, error))?;
                 Ok(vec![Self::new(Socket::Tcp(socket), Address::Tcp(address), None)])
             }
             Bind::Unix { path, mode } => {

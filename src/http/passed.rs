@@ -5,9 +5,13 @@
 //!
 //! See `sd_listen_fds(3)` and `systemd.socket(5)`.
 
-use std::{io, os::unix::net::UnixListener};
+use std::{
+    io,
+    os::{fd::AsFd, unix::net::UnixListener},
+};
 
 use listenfd::ListenFd;
+use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::{Address, Bind, Error, Listener, listen::Socket};
 
@@ -88,10 +92,21 @@ fn take_socket(descriptors: &mut ListenFd, index: usize) -> io::Result<Socket> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "the descriptor is not there");
     // A socket of the other family is left at its place, so that the second question can be asked.
     if let Ok(listener) = descriptors.take_tcp_listener(index) {
-        return Ok(Socket::Tcp(listener.ok_or_else(missing)?));
+        let listener = listener.ok_or_else(missing)?;
+        must_listen(&listener)?;
+        return Ok(Socket::Tcp(listener));
     }
     let listener: UnixListener = descriptors.take_unix_listener(index)?.ok_or_else(missing)?;
+    must_listen(&listener)?;
     Ok(Socket::Unix(listener))
+}
+
+/// A connected socket (`Accept=yes` in the socket unit) is a stream socket as well.
+fn must_listen(socket: &impl AsFd) -> io::Result<()> {
+    if getsockopt(socket, sockopt::AcceptConn)? {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"))
 }
 
 /// The address of a passed socket, for messages.
@@ -104,3 +119,7 @@ pub(crate) fn address_of(socket: &Socket) -> io::Result<Address> {
         }
     })
 }
+
+#[cfg(test)]
+#[path = "passed_test.rs"]
+mod passed_test;

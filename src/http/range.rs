@@ -61,8 +61,7 @@ fn wrapped_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         // ::1 and :: are addresses of their own, not compatible forms of 0.0.0.1 and 0.0.0.0.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] => Some(at(12)),
-        [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(at(12)),
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(at(12)),
         [0x2002, ..] => Some(at(2)),
         _ => None,
     }
@@ -77,7 +76,8 @@ impl FromStr for IpRange {
             None => (text, None),
             Some((address, prefix)) => (address, Some(prefix)),
         };
-        let network: IpAddr = address.parse().map_err(|_| fail("no IP address before the slash"))?;
+        let network: IpAddr =
+            address.parse().map_err(|_| fail("no IP address before the slash"))?;
         let bits = if network.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => bits,
@@ -147,9 +147,7 @@ mod tests {
 
     #[test]
     fn sees_through_wrapped_addresses() {
-        for wrapped in
-            ["::ffff:10.1.2.3", "::10.1.2.3", "2002:0a01:0203::1", "64:ff9b::10.1.2.3"]
-        {
+        for wrapped in ["::ffff:10.1.2.3", "::10.1.2.3", "2002:0a01:0203::1", "64:ff9b::10.1.2.3"] {
             assert!(contains("10.0.0.0/8", wrapped), "{wrapped}");
             assert!(!contains("11.0.0.0/8", wrapped), "{wrapped}");
         }

@@ -213,13 +213,13 @@ impl Accepting {
         }
     }
 
-    /// The next connection with its place among the allowed ones.
+    /// The next connection with its place among the allowed ones. A listener holds one connection
+    /// at most that has no place yet; what comes after it waits in the kernel's queue.
     async fn next(&self) -> Option<(OwnedSemaphorePermit, Plain, Peer)> {
-        let slot = self.slot().await?;
         let mut pause = ACCEPT_PAUSE_FIRST;
         loop {
             match self.acceptor.accept().await {
-                Ok((plain, peer)) => return Some((slot, plain, peer)),
+                Ok((plain, peer)) => return Some((self.slot().await?, plain, peer)),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(listener = %self.address, %error, "cannot accept connections");

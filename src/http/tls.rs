@@ -197,3 +197,7 @@ pub(crate) fn handshake_error(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+#[path = "tls_test.rs"]
+mod tls_test;

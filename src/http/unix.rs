@@ -9,15 +9,20 @@ use std::{
         fd::AsRawFd,
         unix::{
             fs::{FileTypeExt, MetadataExt, PermissionsExt},
-            net::{UnixListener, UnixStream},
+            net::UnixListener,
         },
     },
     path::{Path, PathBuf},
 };
 
-use nix::sys::{
-    socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
-    stat::{Mode, fchmod},
+use nix::{
+    errno::Errno,
+    sys::{
+        socket::{
+            AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+        },
+        stat::{Mode, fchmod},
+    },
 };
 
 use crate::{Bind, Error, listen::BACKLOG};
@@ -40,9 +45,8 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // A successor may have put its own socket there already; that one stays.
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|metadata| {
-            metadata.dev() == self.device && metadata.ino() == self.inode
-        });
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| metadata.dev() == self.device && metadata.ino() == self.inode);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the unix socket");
         }
@@ -65,8 +69,7 @@ pub(crate) fn listen_unix(
 }
 
 fn open(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
-    let descriptor =
-        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let descriptor = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // On Linux the file gets the mode of the unbound socket (less the umask): never too open.
     fchmod(&descriptor, Mode::from_bits_truncate(mode))?;
     bind(descriptor.as_raw_fd(), &UnixAddr::new(path)?)?;
@@ -88,14 +91,26 @@ fn remove_stale(spec: &Bind, path: &Path) -> Result<(), Error> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+    match try_connect(path) {
+        Err(Errno::ECONNREFUSED) => {
             tracing::info!(path = %path.display(), "removing a stale unix socket");
             fs::remove_file(path).map_err(failed)
         }
         // Gone in the meantime.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(_) => Err(Error::InUse { bind: spec.to_string() }),
-        Err(error) => Err(failed(error)),
+        Err(Errno::ENOENT) => Ok(()),
+        // With a full queue somebody listens, too.
+        Ok(()) | Err(Errno::EAGAIN) => Err(Error::InUse { bind: spec.to_string() }),
+        Err(error) => Err(failed(error.into())),
     }
 }
+
+fn try_connect(path: &Path) -> Result<(), Errno> {
+    // Not blocking: a listener that hangs with a full queue would hang us as well.
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let descriptor = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(descriptor.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
+#[cfg(test)]
+#[path = "listen_test.rs"]
+mod listen_test;
