@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Rooms: the one door for every event, local or from another server; the state of each room; what may be read of it.
+//!
+//! Everything starts at [`Rooms`], a cheap-clone handle. [`Rooms::submit`] takes local events, [`Rooms::receive`] those
+//! of other servers; both end in the room's queue ([`queue`]), which orders one room's work, and from there in the
+//! store's writer. What is committed is seen through a [`RoomView`], an immutable picture that is swapped at each commit.
+//!
+//! Spec: client-server API, "Rooms"; server-server API, "PDUs", "Room State Resolution".
+
+mod error;
+mod ports;
+mod room;
+mod rooms;
+mod settings;
+mod view;
+
+pub mod alias;
+pub mod create;
+pub mod directory;
+pub mod membership;
+pub mod query;
+pub mod queue;
+pub mod receive;
+pub mod redact;
+pub mod upgrade;
+pub mod users;
+
+pub use error::RoomError;
+pub use membership::MemberProfile;
+pub use ports::{AllowAll, Policy, PushActions};
+pub use proto::{draft::Draft, visibility::Membership};
+pub use query::{PageToken, Visible};
+pub use queue::{Submission, Submitted, TxnKey};
+pub use room::Room;
+pub use rooms::{Rooms, Setup};
+pub use settings::{Settings, SettingsHandle};
+pub use store::room::event::{Event, Outcome, Place};
+pub use view::RoomView;
