@@ -1,11 +1,37 @@
 //! What can change, as the in-memory log tells it. A change carries what an up-to-date reader needs, shared, not copied.
 
-use proto::number::{RoomNumber, UserNumber};
+use std::sync::Arc;
+
+use proto::number::{EventNumber, RoomNumber, StateKeyNumber, UserNumber};
+
+use crate::room::event::{ClientTxn, Event};
 
 /// A change that somebody can observe.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
+    /// A timeline row: an event was appended to its room.
+    Timeline {
+        /// The room.
+        room: RoomNumber,
+        /// The event, with its place.
+        event: Arc<Event>,
+        /// With what transaction id a client of ours sent it.
+        txn: Option<Arc<ClientTxn>>,
+    },
+    /// A room's current state changed under one key.
+    State {
+        /// The room.
+        room: RoomNumber,
+        /// The number of the type and state key.
+        key: StateKeyNumber,
+        /// What stood there.
+        old: Option<EventNumber>,
+        /// What stands there now.
+        new: Option<EventNumber>,
+        /// The event that stands there now.
+        event: Option<Arc<Event>>,
+    },
     /// A user's profile.
     Profile {
         /// Whose it is.
@@ -26,7 +52,9 @@ impl Change {
     /// How much memory the change keeps, about, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let shared = match self {
-            Self::Profile { .. } => 0,
+            Self::Timeline { event, .. } => event.weight(),
+            // Its event is almost always that of the timeline row before it.
+            Self::State { .. } | Self::Profile { .. } => 0,
             Self::AccountData { kind, .. } => kind.len(),
         };
         size_of::<Self>() + shared

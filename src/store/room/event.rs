@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use proto::{
     client_event::{Splice, client_body, splice},
-    number::{EventNumber, RoomNumber, StateGroup},
+    number::{EventNumber, RoomNumber, StateGroup, StateKeyNumber},
     pdu::Pdu,
 };
 use ruma::EventId;
@@ -54,13 +54,24 @@ pub struct Place {
     pub position: i64,
 }
 
+/// The transaction id by which a client of ours sent an event; the sending device gets it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTxn {
+    /// The device.
+    pub device: Box<str>,
+    /// The client's transaction id.
+    pub txn_id: Box<str>,
+}
+
 /// An event of a room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// Its room.
     pub room: RoomNumber,
     /// What became of it.
     pub outcome: Outcome,
+    /// The number of its type and state key, if it is a state event.
+    pub key: Option<StateKeyNumber>,
     /// The state after it, unless it is an outlier.
     pub group: Option<StateGroup>,
     /// Its place in the timeline, if it has one.

@@ -1,0 +1,72 @@
+//! The rows of rooms: version, current state, forward extremities. One row that changes with every event.
+
+use proto::number::{EventNumber, Position, RoomNumber, StateGroup};
+
+use super::levels;
+use crate::{Error, Snapshot, WriteTxn, params};
+
+/// A room's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRow {
+    /// The room.
+    pub number: RoomNumber,
+    /// Its version.
+    pub version: String,
+    /// How often it has changed.
+    pub revision: u64,
+    /// Its current state.
+    pub group: StateGroup,
+    /// The depth of its deepest timeline row, by our own count.
+    pub depth: i64,
+    /// Its forward extremities.
+    pub tips: Vec<EventNumber>,
+    /// The position of its newest timeline row or state change.
+    pub position: Position,
+}
+
+const INSERT: &str = "INSERT INTO room
+    (number, version, revision, state_group, depth, tips, position)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+const UPDATE: &str = "UPDATE room
+    SET revision = $2, state_group = $3, depth = $4, tips = $5, position = $6
+    WHERE number = $1 AND revision = $7";
+
+const LOAD: &str = "SELECT version, revision, state_group, depth, tips, position
+    FROM room WHERE number = $1";
+
+/// Adds a room.
+pub fn insert(txn: &mut WriteTxn<'_>, row: &RoomRow) -> Result<(), Error> {
+    let tips = levels::encode_list(row.tips.iter().map(|tip| tip.0));
+    txn.execute(
+        INSERT,
+        params![row.number, row.version, row.revision, row.group, row.depth, tips, row.position],
+    )?;
+    Ok(())
+}
+
+/// Replaces a room's row, if its revision is still the one that the change was made from; says whether it was.
+pub fn update(txn: &mut WriteTxn<'_>, row: &RoomRow, from_revision: u64) -> Result<bool, Error> {
+    let tips = levels::encode_list(row.tips.iter().map(|tip| tip.0));
+    let changed = txn.execute(
+        UPDATE,
+        params![row.number, row.revision, row.group, row.depth, tips, row.position, from_revision],
+    )?;
+    Ok(changed == 1)
+}
+
+/// A room's row, if this server is or was in the room.
+pub fn find(snapshot: &mut Snapshot<'_>, number: RoomNumber) -> Result<Option<RoomRow>, Error> {
+    snapshot.query_optional(LOAD, params![number], |row| {
+        let tips = levels::decode_list(row.bytes(4)?)?;
+        Ok(RoomRow {
+            number,
+            version: row.text(0)?.to_owned(),
+            revision: row.unsigned(1)?,
+            group: row.number(2)?,
+            depth: row.int(3)?,
+            tips: tips.into_iter().map(EventNumber).collect(),
+            position: row.position(5)?,
+        })
+    })
+}
