@@ -29,7 +29,12 @@ pub(crate) enum Stream {
 /// Forwards a poll function to whatever is inside.
 macro_rules! forward {
     ($self:ident, $type:ident { $($variant:ident),* }, $inner:ident => $call:expr) => {
-        match $self.get_mut() { $($type::$variant($inner) => { let $inner = Pin::new($inner); $call })* }
+        match $self.get_mut() {
+            $($type::$variant($inner) => {
+                let $inner = Pin::new($inner);
+                $call
+            })*
+        }
     };
 }
 

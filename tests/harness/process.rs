@@ -1,0 +1,107 @@
+//! One process of the server: started with its log in a file, ended by its number.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// How long a stop may take.
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Variables of a service manager that started the tests: they are not meant for the server.
+const MANAGER_VARIABLES: [&str; 8] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "JOURNAL_STREAM",
+    "CREDENTIALS_DIRECTORY",
+];
+
+/// A running (or ended) process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `binary` in `directory`; what it says is appended to `directory/log`.
+    pub(crate) fn start(binary: &Path, arguments: &[&str], directory: &Path) -> Self {
+        let log = directory.join("log");
+        let file = File::options().create(true).append(true).open(&log).expect("a log file");
+        let errors = file.try_clone().expect("a second descriptor");
+        let mut command = Command::new(binary);
+        command.args(arguments).current_dir(directory).stdin(Stdio::null());
+        for variable in MANAGER_VARIABLES {
+            command.env_remove(variable);
+        }
+        let child = command
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary.display()));
+        Self { child, log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that was said so far, by earlier processes in the same directory, too.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The exit status, if it has ended.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the child is ours")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process numbers are small");
+        kill(Pid::from_raw(id), signal).expect("the child is there, as nobody has waited for it");
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::SIGKILL);
+        }
+        self.child.wait().expect("the child is ours");
+    }
+
+    /// Asks it to end and waits for that.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        if self.ended().is_none() {
+            self.signal(Signal::SIGTERM);
+        }
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            if start.elapsed() > STOP_TIMEOUT {
+                let log = self.log();
+                self.kill();
+                panic!("the server does not stop; its log:\n{log}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
