@@ -72,8 +72,9 @@ impl Server {
     /// Serves `service` on `listener` in tasks of its own; the number that [`Connection`] bears
     /// comes back. Must be called within a tokio runtime.
     ///
-    /// The service is cloned for each request, so its clone must be cheap; an axum `Router` is
-    /// handed in as it is.
+    /// The service is cloned for each request, so its clone must be cheap. An axum `Router` is one
+    /// shared pointer; call its `with_state` last, so that its handlers are made into routes once
+    /// and not with each request.
     pub fn serve<S, B>(&self, listener: Listener, service: S) -> Result<usize, Error>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
