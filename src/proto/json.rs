@@ -17,10 +17,11 @@ mod parse;
 mod text;
 mod value;
 
+pub(crate) use self::text::write_string;
 pub use self::{
-    parse::{MAX_DEPTH, parse, parse_object},
     number::MAX_DIGITS,
-    text::Text,
+    parse::{MAX_DEPTH, parse, parse_object},
+    text::{Text, bytes_to_hash},
     value::{Object, Value},
 };
 
@@ -59,3 +60,7 @@ pub fn canonical(text: &str, form: Form) -> Result<String, JsonError> {
     parse(text, form)?.write(&mut out);
     Ok(out)
 }
+
+#[cfg(test)]
+#[path = "json_test.rs"]
+mod tests;
