@@ -3,7 +3,7 @@
 
 use proto::number::Position;
 
-use crate::{error::Error, snapshot::Snapshot, value::Value};
+use crate::{error::Error, snapshot::Snapshot};
 
 /// What is numbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +72,11 @@ impl Counters {
     }
 
     /// The parameters of `STORE`.
-    pub(crate) fn row(&self) -> [Value<'static>; SEQUENCES + 2] {
+    pub(crate) fn row(&self) -> [i64; SEQUENCES + 2] {
         std::array::from_fn(|column| match column {
-            0 => Value::Int(self.batch),
-            1 => Value::Int(i64::try_from(self.position.0).unwrap_or(i64::MAX)),
-            _ => Value::Int(self.newest[column - 2]),
+            0 => self.batch,
+            1 => i64::try_from(self.position.0).unwrap_or(i64::MAX),
+            _ => self.newest[column - 2],
         })
     }
 }

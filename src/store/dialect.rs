@@ -105,6 +105,14 @@ impl Dialect {
     }
 }
 
+/// Whether a statement may change rows: everything may that is no plain query.
+pub(crate) fn writes(sql: &str) -> bool {
+    let mut words = sql.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    !matches!(first, "SELECT" | "WITH" | "VALUES" | "PRAGMA")
+        || words.any(|word| matches!(word, "INSERT" | "UPDATE" | "DELETE"))
+}
+
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
@@ -116,7 +124,15 @@ fn argument(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::Dialect;
+    use super::{Dialect, writes};
+
+    #[test]
+    fn queries_and_changes_are_told_apart() {
+        assert!(!writes("SELECT a FROM t WHERE updated = $1"));
+        assert!(!writes("  WITH RECURSIVE x AS (SELECT 1) SELECT * FROM x"));
+        assert!(writes("INSERT INTO t VALUES ($1) RETURNING a"));
+        assert!(writes("WITH x AS (SELECT 1) DELETE FROM t"));
+    }
 
     #[test]
     fn both_engines_get_their_words() {

@@ -24,6 +24,8 @@ mod settings;
 mod snapshot;
 mod store;
 pub mod sync;
+#[doc(hidden)]
+pub mod testing;
 pub mod user;
 mod value;
 mod write_txn;

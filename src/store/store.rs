@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     counter::Counters,
-    engine::{Engine, sqlite::SqliteEngine},
+    engine::{Engine, postgres::PostgresEngine, sqlite::SqliteEngine},
     error::{Error, OpenError},
     job::{Commit, Job, Work},
     log::{Log, Record},
@@ -240,6 +240,9 @@ fn find_engine(settings: &Settings) -> Result<Arc<dyn Engine>, OpenError> {
             return Err(OpenError::Url("sqlite: names no file".to_owned()));
         }
         return Ok(Arc::new(SqliteEngine::new(PathBuf::from(path), settings)));
+    }
+    if url.starts_with("postgresql://") || url.starts_with("postgres://") {
+        return Ok(Arc::new(PostgresEngine::new(settings)?));
     }
     Err(OpenError::Url("it begins with neither sqlite: nor postgresql:".to_owned()))
 }

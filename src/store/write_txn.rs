@@ -30,7 +30,8 @@ pub struct WriteTxn<'a> {
     counters: Counters,
     records: Vec<Arc<Record>>,
     callbacks: Vec<Callback>,
-    wrote: bool,
+    /// The counters as the group found them.
+    first: Counters,
 }
 
 /// Where a change began.
@@ -39,7 +40,6 @@ pub(crate) struct Mark {
     records: usize,
     callbacks: usize,
     fresh: usize,
-    wrote: bool,
 }
 
 /// What a group leaves behind once it is committed.
@@ -69,13 +69,13 @@ impl DerefMut for WriteTxn<'_> {
 impl<'a> WriteTxn<'a> {
     pub(crate) fn new(link: &'a mut dyn Link, shared: &'a Shared, counters: Counters) -> Self {
         let snapshot = Snapshot::new(link, shared);
-        Self { snapshot, counters, records: Vec::new(), callbacks: Vec::new(), wrote: false }
+        let (records, callbacks) = (Vec::new(), Vec::new());
+        Self { snapshot, counters, records, callbacks, first: counters }
     }
 
     /// Runs a statement that changes rows, and says how many. A statement that fails makes the change fail, whatever
     /// is done about its error.
     pub fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, Error> {
-        self.wrote = true;
         self.snapshot.link.execute(sql, params)
     }
 
@@ -86,13 +86,11 @@ impl<'a> WriteTxn<'a> {
             let text = format!("{} has {wanted} columns, not {found}", batch.table);
             return Err(Error::Statement(text));
         }
-        self.wrote = true;
         self.snapshot.link.insert(batch, row)
     }
 
     /// The next position in the one order of changes. Take one for each row that somebody can observe.
     pub fn next_position(&mut self) -> Position {
-        self.wrote = true;
         self.counters.next_position()
     }
 
@@ -103,7 +101,6 @@ impl<'a> WriteTxn<'a> {
 
     /// The next number of a sequence: `EventNumber(txn.next_number(Sequence::Event))`.
     pub fn next_number(&mut self, sequence: Sequence) -> i64 {
-        self.wrote = true;
         self.counters.next_number(sequence)
     }
 
@@ -131,7 +128,6 @@ impl<'a> WriteTxn<'a> {
             records: self.records.len(),
             callbacks: self.callbacks.len(),
             fresh: self.snapshot.fresh.mark(),
-            wrote: self.wrote,
         })
     }
 
@@ -144,7 +140,6 @@ impl<'a> WriteTxn<'a> {
         self.records.truncate(mark.records);
         self.callbacks.truncate(mark.callbacks);
         self.snapshot.fresh.undo(mark.fresh);
-        self.wrote = mark.wrote;
         self.snapshot.link.undo_change()
     }
 
@@ -154,13 +149,14 @@ impl<'a> WriteTxn<'a> {
 
     /// What is to be done after the commit. Records come in the order of their positions.
     pub(crate) fn finish(mut self) -> Outcome {
+        let wrote = self.snapshot.link.has_written() || self.counters != self.first;
         self.records.sort_by_key(|record| record.position);
         Outcome {
             counters: self.counters,
             records: self.records,
             callbacks: self.callbacks,
             fresh: self.snapshot.fresh,
-            wrote: self.wrote,
+            wrote,
         }
     }
 }

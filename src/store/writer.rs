@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     counter::{Counters, STORE},
-    engine::Link,
+    engine::{Link, Mode},
     error::Error,
     job::Job,
     queue::{Found, Queue},
@@ -41,7 +41,7 @@ type Jobs = Vec<Box<dyn Job>>;
 struct Trouble {
     error: Error,
     /// What the group leaves behind if its commit counted after all.
-    sent: Option<Outcome>,
+    sent: Option<Box<Outcome>>,
 }
 
 impl From<Error> for Trouble {
@@ -97,34 +97,34 @@ impl Writer {
     /// Runs a group until it is committed or has failed, and answers its callers.
     fn write_group(&mut self, mut jobs: Jobs) {
         let until = Instant::now() + self.shared.settings.patience;
-        let mut careful = false;
+        let mut mode = if jobs.len() == 1 { Mode::Alone } else { Mode::Together };
         let outcome = loop {
             if let Some(error) = &self.superseded {
                 break Err(error.clone());
             }
-            let trouble = match self.try_group(&mut jobs, careful) {
+            let trouble = match self.try_group(&mut jobs, mode) {
                 Ok(outcome) => break Ok(outcome),
                 Err(trouble) => trouble,
             };
             self.link.abandon_group();
             match trouble.error {
-                Error::Lost(reason) => match self.recover(until, reason, trouble.sent) {
+                Error::Lost(reason) => match self.recover(until, &reason, trouble.sent) {
                     Ok(Some(outcome)) => break Ok(outcome),
                     Ok(None) => {}
                     Err(error) => break Err(error),
                 },
                 error @ (Error::Storage(_) | Error::Busy(_)) => {
                     // Read again what is really there before anything else is written.
-                    match self.reconnect(trouble.sent.as_ref()) {
-                        Ok(true) if trouble.sent.is_some() => break trouble.sent.ok_or(error),
+                    match self.reconnect(trouble.sent.as_deref()) {
+                        Ok(true) => break trouble.sent.map(|sent| *sent).ok_or(error),
                         Err(superseded @ Error::Superseded(_)) => break Err(superseded),
                         _ => break Err(error),
                     }
                 }
-                error if careful => break Err(error),
+                error if mode != Mode::Together => break Err(error),
                 error => {
                     tracing::debug!(%error, "a group is run again, each change apart");
-                    careful = true;
+                    mode = Mode::Apart;
                 }
             }
         };
@@ -143,8 +143,8 @@ impl Writer {
     }
 
     /// Runs all changes in one transaction and commits it.
-    fn try_group(&mut self, jobs: &mut Jobs, careful: bool) -> Result<Outcome, Trouble> {
-        self.link.begin_group(careful)?;
+    fn try_group(&mut self, jobs: &mut Jobs, mode: Mode) -> Result<Outcome, Trouble> {
+        self.link.begin_group(mode)?;
         let mut txn = WriteTxn::new(&mut *self.link, &self.shared, self.counters);
         for job in jobs {
             run_job(&mut txn, job.as_mut())?;
@@ -157,7 +157,7 @@ impl Writer {
         outcome.counters.batch += 1;
         match self.link.commit_group(STORE, &outcome.counters.row()) {
             Ok(()) => Ok(outcome),
-            Err(error) => Err(Trouble { error, sent: Some(outcome) }),
+            Err(error) => Err(Trouble { error, sent: Some(Box::new(outcome)) }),
         }
     }
 
@@ -165,14 +165,14 @@ impl Writer {
     fn recover(
         &mut self,
         until: Instant,
-        reason: String,
-        sent: Option<Outcome>,
+        reason: &str,
+        sent: Option<Box<Outcome>>,
     ) -> Result<Option<Outcome>, Error> {
         tracing::warn!(reason, "the connection to the database was lost");
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.reconnect(sent.as_ref()) {
-                Ok(true) => return Ok(sent),
+            let error = match self.reconnect(sent.as_deref()) {
+                Ok(true) => return Ok(sent.map(|sent| *sent)),
                 Ok(false) => return Ok(None),
                 Err(error @ Error::Superseded(_)) => return Err(error),
                 Err(error) => error,
@@ -192,7 +192,7 @@ impl Writer {
     fn reconnect(&mut self, sent: Option<&Outcome>) -> Result<bool, Error> {
         self.link.reconnect()?;
         // The lock on the counter row waits for whatever the lost session may still be committing.
-        self.link.begin_group(true)?;
+        self.link.begin_group(Mode::Alone)?;
         let found = Counters::load(&mut Snapshot::new(&mut *self.link, &self.shared));
         self.link.abandon_group();
         let found = found?;

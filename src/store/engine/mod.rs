@@ -9,6 +9,7 @@ use crate::{
     value::{Row, Value},
 };
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 /// Called for each row of an answer.
@@ -22,11 +23,21 @@ pub(crate) trait Engine: Send + Sync {
     fn open_reader(&self) -> Result<Box<dyn Link>, OpenError>;
 }
 
+/// How the changes of a group are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// There is only one: if it fails, the group is abandoned.
+    Alone,
+    /// One change's rows may be written with another's; when a statement fails, the group is run again with `Apart`.
+    Together,
+    /// Each change is written before the next begins, and can be undone whatever happens to it.
+    Apart,
+}
+
 /// One connection.
 ///
 /// A group of changes goes `begin_group`, for each change `begin_change` and one of `keep_change` and `undo_change`, then
-/// `commit_group` or `abandon_group`. When one of these or a statement says that the group is spoiled, the group can only be
-/// abandoned.
+/// `commit_group` or `abandon_group`. Once the group is spoiled it can only be abandoned.
 pub(crate) trait Link {
     /// Runs a statement and hands over its rows.
     fn query(
@@ -51,9 +62,8 @@ pub(crate) trait Link {
     /// Ends the view.
     fn end_read(&mut self);
 
-    /// Begins a group and locks the counter row. With `careful`, each change is written before the next begins, and can
-    /// be undone alone whatever happens to it.
-    fn begin_group(&mut self, careful: bool) -> Result<(), Error>;
+    /// Begins a group and locks the counter row.
+    fn begin_group(&mut self, mode: Mode) -> Result<(), Error>;
 
     /// Begins a change within the group.
     fn begin_change(&mut self) -> Result<(), Error>;
@@ -65,8 +75,11 @@ pub(crate) trait Link {
     /// Ends a change as if it had never begun.
     fn undo_change(&mut self) -> Result<(), Error>;
 
+    /// Whether a change that was kept has written anything.
+    fn has_written(&self) -> bool;
+
     /// Runs a last statement and commits.
-    fn commit_group(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<(), Error>;
+    fn commit_group(&mut self, sql: &'static str, ints: &[i64]) -> Result<(), Error>;
 
     /// Drops the group, or what is left of it.
     fn abandon_group(&mut self);

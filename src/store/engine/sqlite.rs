@@ -19,10 +19,10 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, types::ValueRef};
 
-use super::{EachRow, Engine, Link};
+use super::{EachRow, Engine, Link, Mode};
 use crate::{
     batch::Batch,
-    dialect::Dialect,
+    dialect::{Dialect, writes},
     error::{Error, OpenError},
     settings::Settings,
     value::{Columns, Row, Value},
@@ -158,17 +158,27 @@ fn read_back(connection: &Connection, setting: &str) -> Result<String, rusqlite:
 struct SqliteLink {
     connection: Connection,
     /// What the texts of statements are on this engine, by the address of the text.
-    texts: HashMap<(usize, usize), String>,
+    texts: HashMap<(usize, usize), Text>,
     /// The statements that insert into tables, by the address of the description.
     inserts: HashMap<usize, String>,
     /// When the view must end, in milliseconds since `base`.
     deadline: Arc<AtomicU64>,
     /// The first failure of a statement in this change.
     failure: Option<Error>,
-    in_group: bool,
+    mode: Option<Mode>,
+    /// Whether the running change, and whether the group before it, has written anything.
+    written: bool,
+    written_before: bool,
     spoiled: Option<Error>,
     /// Keeps other processes out while the writer lives.
     _lock: Option<Flock<File>>,
+}
+
+/// A statement as this engine reads it.
+struct Text {
+    sql: String,
+    /// Whether it may change rows.
+    writes: bool,
 }
 
 /// The moment that deadlines are counted from.
@@ -191,7 +201,9 @@ impl SqliteLink {
             inserts: HashMap::new(),
             deadline: Arc::new(AtomicU64::new(u64::MAX)),
             failure: None,
-            in_group: false,
+            mode: None,
+            written: false,
+            written_before: false,
             spoiled: None,
             _lock: lock,
         }
@@ -217,7 +229,7 @@ impl SqliteLink {
     /// Notes the failure of a statement, which the change cannot survive.
     fn note<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &outcome
-            && self.in_group
+            && self.mode.is_some()
         {
             self.failure.get_or_insert_with(|| error.clone());
             // Some failures, a full disk for one, undo the whole transaction.
@@ -241,9 +253,10 @@ impl SqliteLink {
         let text = self
             .texts
             .entry((sql.as_ptr().addr(), sql.len()))
-            .or_insert_with(|| Dialect::Sqlite.translate(sql));
+            .or_insert_with(|| Text { sql: Dialect::Sqlite.translate(sql), writes: writes(sql) });
+        self.written |= text.writes;
         let mut statement =
-            self.connection.prepare_cached(text).map_err(|error| translate_error(&error))?;
+            self.connection.prepare_cached(&text.sql).map_err(|error| translate_error(&error))?;
         bind(&mut statement, params).map_err(|error| translate_error(&error))?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(|error| translate_error(&error))? {
@@ -315,6 +328,7 @@ impl Link for SqliteLink {
     }
 
     fn insert(&mut self, batch: &'static Batch, row: &[Value<'_>]) -> Result<(), Error> {
+        self.written = true;
         let text = self.inserts.entry(std::ptr::from_ref(batch).addr()).or_insert_with(|| {
             let values = (1..=batch.columns.len()).map(|n| format!("?{n}")).collect::<Vec<_>>();
             format!(
@@ -356,16 +370,21 @@ impl Link for SqliteLink {
         }
     }
 
-    fn begin_group(&mut self, _careful: bool) -> Result<(), Error> {
+    fn begin_group(&mut self, mode: Mode) -> Result<(), Error> {
         self.failure = None;
         self.spoiled = None;
+        self.written = false;
         self.command("BEGIN IMMEDIATE")?;
-        self.in_group = true;
+        self.mode = Some(mode);
         Ok(())
     }
 
     fn begin_change(&mut self) -> Result<(), Error> {
         self.failure = None;
+        self.written_before = self.written;
+        if self.mode == Some(Mode::Alone) {
+            return Ok(());
+        }
         self.command("SAVEPOINT change")
     }
 
@@ -373,11 +392,19 @@ impl Link for SqliteLink {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
+        if self.mode == Some(Mode::Alone) {
+            return Ok(());
+        }
         let outcome = self.command("RELEASE change");
         self.note(outcome)
     }
 
     fn undo_change(&mut self) -> Result<(), Error> {
+        self.written = self.written_before;
+        if self.mode == Some(Mode::Alone) {
+            // Nothing is left to commit, so the group will be abandoned.
+            return Ok(());
+        }
         let outcome =
             self.command("ROLLBACK TO change").and_then(|()| self.command("RELEASE change"));
         if let Err(error) = &outcome {
@@ -386,15 +413,20 @@ impl Link for SqliteLink {
         outcome
     }
 
-    fn commit_group(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<(), Error> {
-        self.execute(sql, params)?;
+    fn has_written(&self) -> bool {
+        self.written
+    }
+
+    fn commit_group(&mut self, sql: &'static str, ints: &[i64]) -> Result<(), Error> {
+        let params = ints.iter().map(|int| Value::Int(*int)).collect::<Vec<_>>();
+        self.execute(sql, &params)?;
         self.command("COMMIT")?;
-        self.in_group = false;
+        self.mode = None;
         Ok(())
     }
 
     fn abandon_group(&mut self) {
-        self.in_group = false;
+        self.mode = None;
         if !self.connection.is_autocommit()
             && let Err(error) = self.command("ROLLBACK")
         {

@@ -1,0 +1,119 @@
+//! The database's address, as libpq reads it.
+
+use std::path::PathBuf;
+
+use tokio_postgres::{Config, config::SslMode};
+
+use super::{default_socket_directory, has_network, tls::Tls};
+use crate::error::OpenError;
+
+/// How to reach the server.
+pub(super) struct Address {
+    pub(super) config: Config,
+    /// How connections are encrypted, if they may be.
+    pub(super) tls: Option<Tls>,
+    /// The address without its password.
+    pub(super) place: String,
+}
+
+/// Reads an address. `sslmode` and `sslrootcert` mean what they mean to libpq, but that `verify-ca` looks at the host's name
+/// too; the driver knows neither.
+pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut mode = "prefer".to_owned();
+    let mut root = None;
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslmode", value)) => value.clone_into(&mut mode),
+            Some(("sslrootcert", "system")) => {}
+            Some(("sslrootcert", value)) => root = Some(PathBuf::from(decode(value)?)),
+            _ => kept.push(pair),
+        }
+    }
+    let rest = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+    let mut config: Config = rest
+        .parse()
+        .map_err(|error: tokio_postgres::Error| OpenError::Url(super::codec::describe(&error)))?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        match default_socket_directory() {
+            Some(directory) => config.host_path(directory),
+            None => config.host("localhost"),
+        };
+    }
+    let (ssl, verify) = match mode.as_str() {
+        "disable" => (SslMode::Disable, false),
+        "allow" | "prefer" => (SslMode::Prefer, false),
+        "require" => (SslMode::Require, root.is_some()),
+        "verify-ca" | "verify-full" => (SslMode::Require, true),
+        other => return Err(OpenError::Url(format!("sslmode {other} is not known"))),
+    };
+    let network = has_network(&config) || !config.get_hostaddrs().is_empty();
+    let ssl = if network { ssl } else { SslMode::Disable };
+    config.ssl_mode(ssl);
+    let tls = (ssl != SslMode::Disable).then_some(Tls { verify, root });
+    Ok(Address { config, tls, place: without_password(base) })
+}
+
+/// Undoes `%2F` and the like.
+fn decode(text: &str) -> Result<String, OpenError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            (b'%', None) => return Err(OpenError::Url(format!("broken escape in {text}"))),
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| OpenError::Url(format!("{text} is no UTF-8")))
+}
+
+/// The address as it may stand in a log.
+fn without_password(base: &str) -> String {
+    let Some((scheme, rest)) = base.split_once("://") else { return base.to_owned() };
+    let Some((user, host)) = rest.rsplit_once('@') else { return base.to_owned() };
+    let user = user.split_once(':').map_or(user, |(user, _)| user);
+    format!("{scheme}://{user}@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::{Host, SslMode};
+
+    use super::{parse, without_password};
+
+    #[test]
+    fn the_password_is_told_to_nobody() {
+        let told = without_password("postgresql://matrix:sec@ret@db.example.org/matrix");
+        assert_eq!(told, "postgresql://matrix@db.example.org/matrix");
+    }
+
+    #[test]
+    fn a_socket_needs_no_encryption() {
+        let address = parse("postgresql:///matrix?host=/run/postgresql&user=synapse").unwrap();
+        assert!(address.tls.is_none());
+        assert_eq!(address.config.get_ssl_mode(), SslMode::Disable);
+        assert_eq!(address.config.get_hosts(), [Host::Unix("/run/postgresql".into())]);
+        assert_eq!(address.config.get_user(), Some("synapse"));
+    }
+
+    #[test]
+    fn certificates_are_verified_when_asked() {
+        let url =
+            "postgresql://db.example.org/matrix?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem";
+        let tls = parse(url).unwrap().tls.unwrap();
+        assert!(tls.verify);
+        assert_eq!(tls.root.unwrap().to_str(), Some("/etc/ca.pem"));
+        assert!(!parse("postgresql://db.example.org/matrix").unwrap().tls.unwrap().verify);
+        assert!(parse("postgresql://db.example.org/matrix?sslmode=maybe").is_err());
+    }
+}
