@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use proto::number::{EventNumber, RoomNumber, StateKeyNumber, UserNumber};
 
-use crate::room::event::{ClientTxn, Event};
+use crate::{
+    room::event::{ClientTxn, Event},
+    user::change::{AccountDataChange, ReceiptChange},
+};
 
 /// A change that somebody can observe.
 #[derive(Clone, Debug)]
@@ -38,14 +41,9 @@ pub enum Change {
         user: UserNumber,
     },
     /// An account data entry, global or of a room.
-    AccountData {
-        /// Whose it is.
-        user: UserNumber,
-        /// The room, unless it is global.
-        room: Option<RoomNumber>,
-        /// The entry's type.
-        kind: std::sync::Arc<str>,
-    },
+    AccountData(AccountDataChange),
+    /// A receipt moved forward.
+    Receipt(ReceiptChange),
 }
 
 impl Change {
@@ -55,7 +53,8 @@ impl Change {
             Self::Timeline { event, .. } => event.weight(),
             // Its event is almost always that of the timeline row before it.
             Self::State { .. } | Self::Profile { .. } => 0,
-            Self::AccountData { kind, .. } => kind.len(),
+            Self::AccountData(change) => change.bytes(),
+            Self::Receipt(receipt) => receipt.bytes(),
         };
         size_of::<Self>() + shared
     }
