@@ -4,17 +4,27 @@
 //! the JSON. Immutable, so it is shared by reference count.
 //! Spec: server-server API, "PDUs"; the "Event format" of each room version.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
-use ruma::events::TimelineEventType;
-use serde::de::DeserializeOwned;
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UInt,
+    UserId, events::TimelineEventType, state_res::Event,
+};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::rules::Rules;
+use crate::{
+    hash::reference_hash_of,
+    json::{Object, parse_object},
+    redact::redacted_json,
+    rules::Rules,
+    size::MAX_EVENT_BYTES,
+    visibility::Membership,
+};
 
 mod format;
 
+use self::format::Fields;
 pub use self::format::FormatError;
 
 /// An event. See the module.
@@ -23,35 +33,76 @@ pub struct Pdu {
     rules: &'static Rules,
     json: Box<str>,
     content: Range<usize>,
-    lenient_content: Option<Box<str>>,
     event_id: OwnedEventId,
     room_id: OwnedRoomId,
-    sender: OwnedUserId,
-    event_type: TimelineEventType,
-    state_key: Option<Box<str>>,
-    origin_server_ts: i64,
-    depth: u64,
-    prev_events: Box<[OwnedEventId]>,
-    auth_events: Box<[OwnedEventId]>,
-    redacts: Option<OwnedEventId>,
+    timeline_type: TimelineEventType,
+    fields: Box<Fields>,
 }
 
 impl Pdu {
     /// Reads an event as another server sent it: checks the room version's event format and every size limit, brings it
-    /// into canonical form and computes its id. `unsigned` is dropped: what it claims is the sender's server's own
-    /// business, except for what an invite carries in `invite_room_state`, which is read before.
+    /// into canonical form and computes its id. `unsigned` is dropped first: nobody has signed what it claims.
     pub fn parse(json: &str, rules: &'static Rules) -> Result<Pdu, FormatError> {
-        todo!()
+        let mut object = parse_object(json, rules.json)?;
+        object.remove("unsigned");
+        let pdu = Pdu::of(&object, rules, None)?;
+        if pdu.json.len() > MAX_EVENT_BYTES {
+            return Err(FormatError::TooLarge);
+        }
+        Ok(pdu)
     }
 
     /// Reads an event that this server stored earlier, by what [`Pdu::json`] and [`Pdu::event_id`] gave then. Nothing is
-    /// hashed or checked again, except that it must parse.
+    /// hashed again.
     pub fn load(
         json: Box<str>,
         event_id: OwnedEventId,
         rules: &'static Rules,
     ) -> Result<Pdu, FormatError> {
-        todo!()
+        Pdu::of(&parse_object(&json, rules.json)?, rules, Some(event_id))
+    }
+
+    /// Makes an event of an object; its id is computed if it is not handed in.
+    pub(crate) fn of(
+        object: &Object<'_>,
+        rules: &'static Rules,
+        event_id: Option<OwnedEventId>,
+    ) -> Result<Pdu, FormatError> {
+        let fields = Fields::read(object, rules)?;
+        let event_id = match event_id.or_else(|| fields.event_id.clone()) {
+            Some(event_id) => event_id,
+            None => EventId::parse(format!("${}", reference_hash_of(object, rules)))
+                .map_err(|_| FormatError::Invalid("event_id"))?,
+        };
+        let mut json = String::with_capacity(1024);
+        let mut content = 0..0;
+        object.write_members(&mut json, |_| true, |key, value, out| {
+            let start = out.len();
+            value.write(out);
+            if key == "content" {
+                content = start..out.len();
+            }
+        });
+        Pdu::assemble(Parts { rules, json, content, event_id, fields })
+    }
+
+    fn assemble(parts: Parts) -> Result<Pdu, FormatError> {
+        let Parts { rules, json, content, event_id, fields } = parts;
+        let room_id = match &fields.room_id {
+            Some(room_id) => room_id.clone(),
+            None => RoomId::parse(format!("!{}", &event_id.as_str()[1..]))
+                .map_err(|_| FormatError::Invalid("room_id"))?,
+        };
+        let timeline_type = fields.timeline_type();
+        Ok(Pdu {
+            rules,
+            json: json.into(),
+            content,
+            event_id,
+            room_id,
+            timeline_type,
+            fields: Box::new(fields),
+        })
     }
 
     /// The rules of the room's version.
@@ -76,27 +127,32 @@ impl Pdu {
 
     /// Who sent it.
     pub fn sender(&self) -> &UserId {
-        &self.sender
+        &self.fields.sender
     }
 
     /// Its type.
     pub fn event_type(&self) -> &TimelineEventType {
-        &self.event_type
+        &self.timeline_type
+    }
+
+    /// Its type as text.
+    pub fn type_str(&self) -> &str {
+        &self.fields.event_type
     }
 
     /// Its state key: present exactly for state events.
     pub fn state_key(&self) -> Option<&str> {
-        self.state_key.as_deref()
+        self.fields.state_key.as_deref()
     }
 
     /// Whether it is a state event.
     pub fn is_state(&self) -> bool {
-        self.state_key.is_some()
+        self.fields.state_key.is_some()
     }
 
     /// Whether it is the state event of this type and state key.
     pub fn is_state_of(&self, event_type: &str, state_key: &str) -> bool {
-        todo!()
+        self.type_str() == event_type && self.state_key() == Some(state_key)
     }
 
     /// The content's exact JSON text, an object.
@@ -106,52 +162,146 @@ impl Pdu {
 
     /// The content as a raw value, to be put into replies without another serialisation.
     pub fn content_raw(&self) -> &RawValue {
-        todo!()
+        raw(self.content())
+    }
+
+    /// The whole content as a type; an error says what does not fit.
+    pub fn content_as<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.content())
     }
 
     /// One field of the content, if it is there and has that type.
     pub fn content_field<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
-        todo!()
+        let content = parse_object(self.content(), self.rules.json).ok()?;
+        let mut text = String::new();
+        content.get(field)?.write(&mut text);
+        serde_json::from_str(&text).ok()
     }
 
-    /// The `membership` of an `m.room.member` event; `None` for any other.
-    pub fn membership(&self) -> Option<Cow<'_, str>> {
-        todo!()
+    /// The `membership` of an `m.room.member` event; `None` for any other, and for one that is not specified.
+    pub fn membership(&self) -> Option<Membership> {
+        self.fields.membership
     }
 
-    /// When its sender's server says it was sent, in milliseconds since the epoch. A claim beyond 64 bits is cut.
+    /// When its sender's server says it was sent, in milliseconds since the epoch. Nobody has checked that: it may be
+    /// negative or far in the future.
     pub fn origin_server_ts(&self) -> i64 {
-        self.origin_server_ts
+        self.fields.origin_server_ts
     }
 
-    /// The depth that it claims, cut to [`crate::size::MAX_DEPTH`].
+    /// The depth that it claims: in room versions 1 to 5 up to 2⁶³−1, later up to [`crate::size::MAX_DEPTH`].
     pub fn depth(&self) -> u64 {
-        self.depth
+        self.fields.depth
     }
 
     /// The events that its sender's server saw last.
     pub fn prev_events(&self) -> &[OwnedEventId] {
-        &self.prev_events
+        &self.fields.prev_events
     }
 
     /// The events that allow it.
     pub fn auth_events(&self) -> &[OwnedEventId] {
-        &self.auth_events
+        &self.fields.auth_events
     }
 
     /// The event that a redaction names, wherever the room version keeps it; `None` for any other type.
     pub fn redacts(&self) -> Option<&EventId> {
-        self.redacts.as_deref()
+        self.fields.redacts.as_deref()
     }
 
-    /// The room's create event's id, where the room's id tells it (room version 12).
+    /// The id of the room's create event, where the room's id tells it (room version 12).
     pub fn create_event_id(&self) -> Option<OwnedEventId> {
-        todo!()
+        if !self.rules.room_id_is_create_event() {
+            return None;
+        }
+        EventId::parse(format!("${}", &self.room_id.as_str()[1..])).ok()
     }
 
     /// The event after redaction, with the same id: what is kept of one whose content hash is wrong, or that somebody
     /// redacted.
+    #[must_use]
     pub fn redacted(&self) -> Pdu {
-        todo!()
+        redacted_json(self)
+            .and_then(|json| Pdu::load(json.into(), self.event_id.clone(), self.rules).ok())
+            .expect("redaction keeps every field that an event must have")
     }
 }
+
+/// What an event is made of.
+struct Parts {
+    rules: &'static Rules,
+    json: String,
+    content: Range<usize>,
+    event_id: OwnedEventId,
+    fields: Fields,
+}
+
+fn raw(text: &str) -> &RawValue {
+    serde_json::from_str(text).expect("it was written by our own canonical JSON")
+}
+
+impl std::fmt::Debug for Pdu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pdu")
+            .field("event_id", &self.event_id)
+            .field("type", &self.fields.event_type)
+            .field("state_key", &self.fields.state_key)
+            .field("sender", &self.fields.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The event as ruma-state-res looks at it. In room versions 1 to 5 it sees the content with floats cut to integers and
+/// lone surrogates replaced, as Synapse reads power levels there.
+impl Event for Pdu {
+    type Id = OwnedEventId;
+
+    fn event_id(&self) -> &OwnedEventId {
+        &self.event_id
+    }
+
+    fn room_id(&self) -> Option<&RoomId> {
+        self.fields.room_id.as_deref()
+    }
+
+    fn sender(&self) -> &UserId {
+        &self.fields.sender
+    }
+
+    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
+        let time = u64::try_from(self.fields.origin_server_ts).unwrap_or(0);
+        MilliSecondsSinceUnixEpoch(UInt::try_from(time).unwrap_or(UInt::MAX))
+    }
+
+    fn event_type(&self) -> &TimelineEventType {
+        &self.timeline_type
+    }
+
+    fn content(&self) -> &RawValue {
+        raw(self.fields.tame_content.as_deref().unwrap_or_else(|| Pdu::content(self)))
+    }
+
+    fn state_key(&self) -> Option<&str> {
+        self.fields.state_key.as_deref()
+    }
+
+    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.fields.prev_events.iter())
+    }
+
+    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Box::new(self.fields.auth_events.iter())
+    }
+
+    fn redacts(&self) -> Option<&OwnedEventId> {
+        self.fields.redacts.as_ref()
+    }
+
+    fn rejected(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+#[path = "pdu_test.rs"]
+mod tests;

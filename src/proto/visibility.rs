@@ -19,7 +19,12 @@ pub enum HistoryVisibility {
 impl HistoryVisibility {
     /// Reads the value of the event's content; unknown and absent are the default.
     pub fn parse(value: Option<&str>) -> Self {
-        todo!()
+        match value {
+            Some("world_readable") => HistoryVisibility::WorldReadable,
+            Some("invited") => HistoryVisibility::Invited,
+            Some("joined") => HistoryVisibility::Joined,
+            _ => HistoryVisibility::Shared,
+        }
     }
 }
 
@@ -42,12 +47,25 @@ pub enum Membership {
 impl Membership {
     /// Reads the value of a member event's content; `None` for one that is not in the specification.
     pub fn parse(value: &str) -> Option<Self> {
-        todo!()
+        match value {
+            "join" => Some(Membership::Join),
+            "invite" => Some(Membership::Invite),
+            "knock" => Some(Membership::Knock),
+            "leave" => Some(Membership::Leave),
+            "ban" => Some(Membership::Ban),
+            _ => None,
+        }
     }
 
     /// The value as it stands in a member event.
     pub fn as_str(self) -> &'static str {
-        todo!()
+        match self {
+            Membership::Join => "join",
+            Membership::Invite => "invite",
+            Membership::Knock => "knock",
+            Membership::Leave => "leave",
+            Membership::Ban => "ban",
+        }
     }
 }
 
@@ -68,5 +86,20 @@ pub struct Circumstances {
 
 /// Whether the reader may see the event.
 pub fn may_see(circumstances: Circumstances) -> bool {
-    todo!()
+    let Circumstances { visibility_before, visibility_after, membership_before, .. } = circumstances;
+    let membership_after = circumstances.membership_after;
+    let allows = |visibility: HistoryVisibility, membership: Membership| {
+        visibility == HistoryVisibility::WorldReadable
+            || membership == Membership::Join
+            || (visibility == HistoryVisibility::Shared && circumstances.joined_since)
+            || (visibility == HistoryVisibility::Invited && membership == Membership::Invite)
+    };
+    allows(visibility_before, membership_before)
+        || allows(visibility_after, membership_before)
+        || allows(visibility_before, membership_after)
+        || allows(visibility_after, membership_after)
 }
+
+#[cfg(test)]
+#[path = "visibility_test.rs"]
+mod tests;
