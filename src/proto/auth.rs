@@ -1,67 +1,69 @@
 //! Authorization: which state allows an event, and whether it does. The rules themselves are ruma-state-res's; here they
 //! get our events, what ruma leaves open, and a typed reason.
 //!
-//! Spec: server-server API, "Auth events selection", "Authorisation rules"; the "Authorisation rules" of each room version.
+//! What ruma leaves open: that a create event names the room version whose rules are applied to it, and that a room
+//! without `m.room.join_rules` is one for the invited.
+//!
+//! Spec: server-server API, "Auth events selection", "Authorisation rules"; the "Authorisation rules" of each room
+//! version.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use ruma::EventId;
-use ruma::events::StateEventType;
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId,
+    events::{StateEventType, TimelineEventType},
+    owned_event_id,
+    state_res::{
+        Event, auth_types_for_event, check_state_dependent_auth_rules,
+        check_state_independent_auth_rules,
+    },
+};
+use serde_json::value::RawValue;
 
 use crate::{draft::Draft, pdu::Pdu, rules::Rules, verify::VerifiedPdu};
 
-/// What kind of rule denied an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeniedKind {
-    /// The event's own content or shape.
-    Malformed,
-    /// Its auth events are missing, rejected, superfluous or of another room.
-    AuthEvents,
-    /// There is no create event in the state.
-    NoRoom,
-    /// The room is not federated and the sender is of another server than the creator.
-    NotFederated,
-    /// The sender is not joined.
-    NotJoined,
-    /// The sender or target is banned.
-    Banned,
-    /// The sender's power does not suffice.
-    Power,
-    /// The join rule does not let the user in.
-    JoinRule,
-    /// Any other rule about membership: a change that the present membership does not allow.
-    Membership,
-    /// Any other rule.
-    Other,
-}
+mod denied;
 
-/// Why an event is not allowed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Denied {
-    /// What kind of rule denied it.
-    pub kind: DeniedKind,
-    /// The rule in words.
-    pub reason: String,
-}
+pub use self::denied::{Denied, DeniedKind};
 
 /// The (type, state key) pairs of the state that an event of this kind selects as its auth events.
 pub fn auth_keys(draft: &Draft, rules: &Rules) -> Result<Vec<(StateEventType, String)>, Denied> {
-    todo!()
+    let state_key = draft.state_key.as_deref();
+    auth_types_for_event(
+        &draft.event_type,
+        &draft.sender,
+        state_key,
+        &draft.content,
+        &rules.authorization,
+    )
+    .map_err(Denied::malformed)
 }
 
 /// As [`auth_keys`], for an event that is there already.
 pub fn auth_keys_of(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> {
-    todo!()
+    auth_types_for_event(
+        pdu.event_type(),
+        pdu.sender(),
+        pdu.state_key(),
+        pdu.auth_content(),
+        &pdu.rules().authorization,
+    )
+    .map_err(Denied::malformed)
 }
 
-/// The (type, state key) pairs that [`check_state`] may ask for: the auth events' and, in every version, the create event's.
+/// The (type, state key) pairs that [`check_state`] may ask for: the auth events' and, in every version, the create
+/// event's.
 pub fn needed_keys(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> {
-    todo!()
+    let mut keys = auth_keys_of(pdu)?;
+    let create = (StateEventType::RoomCreate, String::new());
+    if !keys.contains(&create) {
+        keys.push(create);
+    }
+    Ok(keys)
 }
 
 /// An event that the checks are given to look at.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Known {
     /// The event.
     pub pdu: Arc<Pdu>,
@@ -75,7 +77,18 @@ pub fn check_auth_events(
     pdu: &Pdu,
     find: impl Fn(&EventId) -> Option<Known>,
 ) -> Result<(), Denied> {
-    todo!()
+    let rules = pdu.rules();
+    let is_create = pdu.type_str() == "m.room.create";
+    if is_create {
+        let version = pdu.content_field::<Option<String>>("room_version").flatten();
+        if version.as_deref().unwrap_or("1") != rules.id {
+            return Err(Denied::malformed("the create event is of another room version".into()));
+        }
+    }
+    check_state_independent_auth_rules(&rules.authorization, pdu, find).map_err(|reason| {
+        let kind = if is_create { DeniedKind::Malformed } else { DeniedKind::AuthEvents };
+        Denied { kind, reason }
+    })
 }
 
 /// All other checks, against one state: `find` gives the event under a type and state key ([`needed_keys`]). To be made
@@ -85,11 +98,29 @@ pub fn check_state(
     pdu: &Pdu,
     find: impl Fn(&str, &str) -> Option<Arc<Pdu>>,
 ) -> Result<(), Denied> {
-    todo!()
+    let find_state = |event_type: &StateEventType, state_key: &str| {
+        let found = find(&event_type.to_string(), state_key);
+        if *event_type == StateEventType::RoomJoinRules {
+            return Some(found.unwrap_or_else(|| INVITE_ONLY.clone()));
+        }
+        found
+    };
+    check_state_dependent_auth_rules(&pdu.rules().authorization, pdu, find_state)
+        .map_err(|reason| Denied { kind: denied::kind(pdu, &find), reason })
 }
 
+/// The join rules of a room that has none.
+static INVITE_ONLY: LazyLock<Arc<Pdu>> = LazyLock::new(|| {
+    let json = r#"{"auth_events":[],"content":{"join_rule":"invite"},"depth":0,"origin_server_ts":0,
+        "prev_events":[],"room_id":"!default","sender":"@default:default","state_key":"",
+        "type":"m.room.join_rules"}"#;
+    let rules = Rules::of("11").expect("version 11 is in the table");
+    let pdu = Pdu::load(json.into(), owned_event_id!("$default"), rules);
+    Arc::new(pdu.expect("the text has every field of an event"))
+});
+
 /// An event that its auth events and the state before it allow.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AuthorizedPdu(Arc<Pdu>);
 
 impl AuthorizedPdu {
@@ -104,15 +135,101 @@ impl AuthorizedPdu {
     }
 }
 
+/// A denied event, which is stored as rejected.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// The event.
+    pub pdu: Arc<Pdu>,
+    /// Why it is rejected.
+    pub denied: Denied,
+}
+
 impl VerifiedPdu {
-    /// Steps 4 and 5 of the checks on receipt: against its auth events and against the state before it. A denied event
-    /// comes back with the reason, since it is stored as rejected.
-    #[expect(clippy::result_large_err, reason = "a rejected event is stored, so it comes back")]
+    /// Steps 4 and 5 of the checks on receipt: against its auth events (`find_event` as for [`check_auth_events`]) and
+    /// against the state before it (`find_state` as for [`check_state`]).
     pub fn authorize(
         self,
         find_event: impl Fn(&EventId) -> Option<Known>,
         find_state: impl Fn(&str, &str) -> Option<Arc<Pdu>>,
-    ) -> Result<AuthorizedPdu, (VerifiedPdu, Denied)> {
-        todo!()
+    ) -> Result<AuthorizedPdu, Box<Rejected>> {
+        let pdu = self.into_pdu();
+        let checked = check_against_auth_events(&pdu, &find_event)
+            .and_then(|()| check_state(&pdu, &find_state));
+        match checked {
+            Ok(()) => Ok(AuthorizedPdu(pdu)),
+            Err(denied) => Err(Box::new(Rejected { pdu, denied })),
+        }
     }
 }
+
+/// Step 4 of the checks on receipt alone: for an event whose state before is not known, such as an outlier.
+pub fn check_against_auth_events(
+    pdu: &Pdu,
+    find: impl Fn(&EventId) -> Option<Known>,
+) -> Result<(), Denied> {
+    check_auth_events(pdu, &find)?;
+    let create = pdu.create_event_id().filter(|create| create != pdu.event_id());
+    let state: Vec<Arc<Pdu>> = pdu
+        .auth_events()
+        .iter()
+        .chain(&create)
+        .filter_map(|event_id| find(event_id))
+        .filter(|known| !known.rejected)
+        .map(|known| known.pdu)
+        .collect();
+    check_state(pdu, |event_type, state_key| {
+        state.iter().find(|event| event.is_state_of(event_type, state_key)).cloned()
+    })
+}
+
+impl Event for Known {
+    type Id = OwnedEventId;
+
+    fn event_id(&self) -> &OwnedEventId {
+        Event::event_id(&*self.pdu)
+    }
+
+    fn room_id(&self) -> Option<&RoomId> {
+        Event::room_id(&*self.pdu)
+    }
+
+    fn sender(&self) -> &UserId {
+        self.pdu.sender()
+    }
+
+    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
+        Event::origin_server_ts(&*self.pdu)
+    }
+
+    fn event_type(&self) -> &TimelineEventType {
+        self.pdu.event_type()
+    }
+
+    fn content(&self) -> &RawValue {
+        self.pdu.auth_content()
+    }
+
+    fn state_key(&self) -> Option<&str> {
+        self.pdu.state_key()
+    }
+
+    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Event::prev_events(&*self.pdu)
+    }
+
+    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
+        Event::auth_events(&*self.pdu)
+    }
+
+    fn redacts(&self) -> Option<&OwnedEventId> {
+        Event::redacts(&*self.pdu)
+    }
+
+    fn rejected(&self) -> bool {
+        self.rejected
+    }
+}
+
+#[cfg(test)]
+#[path = "auth_test.rs"]
+mod tests;

@@ -170,6 +170,12 @@ impl Pdu {
         serde_json::from_str(self.content())
     }
 
+    /// The content as the authorization rules read it: the same, except that in room versions 1 to 5 floats are cut to
+    /// integers and lone surrogates replaced, so that it is strict canonical JSON.
+    pub fn auth_content(&self) -> &RawValue {
+        raw(self.fields.tame_content.as_deref().unwrap_or_else(|| self.content()))
+    }
+
     /// One field of the content, if it is there and has that type.
     pub fn content_field<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
         let content = parse_object(self.content(), self.rules.json).ok()?;
@@ -251,8 +257,7 @@ impl std::fmt::Debug for Pdu {
     }
 }
 
-/// The event as ruma-state-res looks at it. In room versions 1 to 5 it sees the content with floats cut to integers and
-/// lone surrogates replaced, as Synapse reads power levels there.
+/// The event as ruma-state-res looks at it; the content is [`Pdu::auth_content`].
 impl Event for Pdu {
     type Id = OwnedEventId;
 
@@ -278,7 +283,7 @@ impl Event for Pdu {
     }
 
     fn content(&self) -> &RawValue {
-        raw(self.fields.tame_content.as_deref().unwrap_or_else(|| Pdu::content(self)))
+        self.auth_content()
     }
 
     fn state_key(&self) -> Option<&str> {
