@@ -272,3 +272,7 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "client_test.rs"]
+mod client_test;

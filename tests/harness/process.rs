@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -27,10 +28,14 @@ const MANAGER_VARIABLES: [&str; 8] = [
     "CREDENTIALS_DIRECTORY",
 ];
 
+/// Ends the process `$1` when the test is gone without having done so: then the pipe breaks.
+const WATCHDOG: &str = "trap '' INT TERM HUP; read -r _; kill -KILL \"$1\"";
+
 /// A running (or ended) process.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    watchdog: Child,
     log: PathBuf,
 }
 
@@ -50,7 +55,8 @@ impl Process {
             .stderr(errors)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary.display()));
-        Self { child, log }
+        let watchdog = watch_over(child.id());
+        Self { child, watchdog, log }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -74,10 +80,17 @@ impl Process {
 
     /// Ends it at once, as a power cut would.
     pub(crate) fn kill(&mut self) {
+        self.dismiss_watchdog();
         if self.ended().is_none() {
             self.signal(Signal::SIGKILL);
         }
         self.child.wait().expect("the child is ours");
+    }
+
+    /// Before the process's number is given back, lest another process gets it.
+    fn dismiss_watchdog(&mut self) {
+        self.watchdog.kill().expect("the watchdog is ours");
+        self.watchdog.wait().expect("the watchdog is ours");
     }
 
     /// Asks it to end and waits for that.
@@ -88,6 +101,7 @@ impl Process {
         let start = Instant::now();
         loop {
             if let Some(status) = self.ended() {
+                self.dismiss_watchdog();
                 return status;
             }
             if start.elapsed() > STOP_TIMEOUT {
@@ -100,8 +114,55 @@ impl Process {
     }
 }
 
+/// Starts the watchdog in a process group of its own: what ends the test must not reach it.
+fn watch_over(process_id: u32) -> Child {
+    let mut watchdog = Command::new("sh");
+    watchdog.args(["-c", WATCHDOG, "watchdog", &process_id.to_string()]).process_group(0);
+    watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    watchdog.spawn().expect("there is a shell")
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_alive(id: u32) -> bool {
+        kill(Pid::from_raw(i32::try_from(id).expect("a small number")), None).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_process_is_logged_stopped_and_started_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut process = Process::start(Path::new("sh"), &["-c", "echo one"], directory.path());
+        while process.ended().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(process);
+        let script = ["-c", "echo two; echo three >&2; exec sleep 1000"];
+        let mut process = Process::start(Path::new("sh"), &script, directory.path());
+        while !process.log().ends_with("one\ntwo\nthree\n") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let id = process.id();
+        assert!(is_alive(id));
+        assert!(!process.stop().await.success());
+        assert!(!is_alive(id));
+    }
+
+    #[tokio::test]
+    async fn the_watchdog_ends_what_its_test_left_behind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut process = Process::start(Path::new("sleep"), &["1000"], directory.path());
+        // As the kernel does when the test's process ends.
+        drop(process.watchdog.stdin.take());
+        while process.ended().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

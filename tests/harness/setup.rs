@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, fs, net::SocketAddr, path::Path};
 
+use store::testing::Cluster;
+
 use super::user::REGISTRATION_SECRET;
 
 /// The name of every server under test.
@@ -13,7 +15,7 @@ pub enum Database {
     /// A file in the server's directory.
     #[default]
     Sqlite,
-    /// The database that this URL names; the test owns the cluster.
+    /// The database that this URL names; it and its cluster belong to the test.
     Postgresql(String),
 }
 
@@ -37,6 +39,12 @@ impl Setup {
     /// On the embedded database, with one more listener.
     pub fn with_listener(lines: impl Into<String>) -> Self {
         Self { listeners: vec![lines.into()], ..Self::default() }
+    }
+
+    /// On a new database of the cluster that the tests of one process share.
+    pub fn postgresql() -> Self {
+        let database = Database::Postgresql(Cluster::shared().create_database());
+        Self { database, ..Self::default() }
     }
 
     /// Writes the configuration into `directory`.
