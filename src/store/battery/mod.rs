@@ -1,3 +1,12 @@
 //! The battery: every promise of the store, tried on both engines.
 
 mod basics;
+mod crash;
+mod durable;
+mod group;
+mod node;
+mod outage;
+mod proxy;
+mod snapshot;
+mod table;
+mod trace;

@@ -52,6 +52,8 @@ pub struct Cluster {
     binaries: PathBuf,
     server: Mutex<Option<Child>>,
     databases: AtomicU32,
+    /// The arguments of `strace`, if the server shall run under it.
+    tracing: Option<&'static [&'static str]>,
     // Its end is the end of the pipe that the watchdog reads.
     watchdog: Child,
 }
@@ -71,6 +73,18 @@ impl Cluster {
     /// # Panics
     /// If there is no `PostgreSQL` to start.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one under `strace`, which gets these arguments and then [`Cluster::trace`].
+    ///
+    /// # Panics
+    /// If there is no `PostgreSQL` or no `strace` to start.
+    pub fn start_traced(arguments: &'static [&'static str]) -> Self {
+        Self::start_with(Some(arguments))
+    }
+
+    fn start_with(tracing: Option<&'static [&'static str]>) -> Self {
         let binaries = find_binaries();
         let directory = Directory::new("postgres");
         let owner = server_user();
@@ -86,7 +100,7 @@ impl Cluster {
         watchdog.process_group(0);
         let watchdog = watchdog.spawn().expect("there is a shell");
         let (server, databases) = (Mutex::new(None), AtomicU32::new(0));
-        let cluster = Self { directory, binaries, server, databases, watchdog };
+        let cluster = Self { directory, binaries, server, databases, tracing, watchdog };
         cluster.initialise();
         cluster.resume();
         cluster
@@ -106,6 +120,16 @@ impl Cluster {
     pub fn url(&self, database: &str) -> String {
         let directory = self.directory.path().display().to_string().replace('/', "%2F");
         format!("postgresql://postgres@/{database}?host={directory}")
+    }
+
+    /// The socket that the server listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join(".s.PGSQL.5432")
+    }
+
+    /// The file that holds the server's trace, if it is traced.
+    pub fn trace(&self) -> PathBuf {
+        self.directory.path().join("trace")
     }
 
     /// Runs a statement in the database `postgres`, apart from any store.
@@ -129,8 +153,7 @@ impl Cluster {
             Stop::Fast => Signal::SIGINT,
             Stop::Immediate => Signal::SIGQUIT,
         };
-        let process = Pid::from_raw(server.id().cast_signed());
-        kill(process, signal).expect("the server is our child");
+        kill(self.postmaster(), signal).expect("the server is our child, or our child's");
         server.wait().expect("the server is our child");
     }
 
@@ -139,7 +162,14 @@ impl Cluster {
     /// # Panics
     /// If it does not.
     pub fn resume(&self) {
-        let mut postgres = self.command("postgres");
+        let mut postgres = match self.tracing {
+            None => self.command("postgres"),
+            Some(arguments) => {
+                let mut strace = self.command("/usr/bin/strace");
+                strace.args(arguments).arg(self.trace()).arg(self.binaries.join("postgres"));
+                strace
+            }
+        };
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.directory.path());
         for setting in [
             "listen_addresses=",
@@ -158,6 +188,14 @@ impl Cluster {
         let server = postgres.spawn().expect("the server starts");
         *self.server.lock() = Some(server);
         self.wait_until_ready();
+    }
+
+    /// The server's first process.
+    fn postmaster(&self) -> Pid {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid"));
+        let file = file.expect("a running server has its number written down");
+        let number = file.lines().next().and_then(|line| line.parse().ok());
+        Pid::from_raw(number.expect("the first line is a number"))
     }
 
     fn wait_until_ready(&self) {

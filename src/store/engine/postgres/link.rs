@@ -246,6 +246,10 @@ impl Link for PostgresLink {
             return Err(error.clone());
         }
         self.spoiled = None;
+        // What was lost before anything was sent is certainly not committed.
+        if self.session.has_ended() {
+            return Err(self.note(Error::Lost("the server ended the session".to_owned())));
+        }
         Ok(())
     }
 

@@ -73,6 +73,16 @@ impl Session {
         }
     }
 
+    /// Whether the connection has ended, as far as the operating system knows by now.
+    pub(super) fn has_ended(&self) -> bool {
+        self.runtime.block_on(async {
+            // Once for the news from the operating system, once for the connection to hear them.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
+        self.client.is_closed()
+    }
+
     /// The prepared form of a text.
     pub(super) fn prepare(&mut self, sql: &'static str) -> Result<Prepared, Error> {
         let key = (sql.as_ptr().addr(), sql.len());
