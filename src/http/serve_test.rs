@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::{Router, extract::State, routing};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode, Version};
@@ -47,6 +48,23 @@ async fn speaks_http2_with_prior_knowledge() {
     let (slow, quick) = tokio::join!(slow, quick);
     assert_eq!(quick.unwrap().version(), Version::HTTP_2);
     assert_eq!(text(slow.unwrap()).await, "waited");
+}
+
+#[tokio::test]
+async fn takes_a_router_as_it_is() {
+    async fn peer(State(greeting): State<&'static str>, request: axum::extract::Request) -> String {
+        format!("{greeting} {:?}", request.extensions().get::<Connection>().unwrap().peer)
+    }
+    let router = Router::new().route("/peer", routing::get(peer)).with_state("hello");
+    let server = Server::new(Limits::default());
+    let listener = listener("127.0.0.1:0");
+    let address = tcp_address(&listener);
+    server.serve(listener, router).unwrap();
+    let stream = connect(address).await;
+    let expected = format!("hello {:?}", Peer::Tcp(stream.local_addr().unwrap()));
+    let mut client = http1(stream).await;
+    let answer = client.send_request(get("/peer")).await.unwrap();
+    assert_eq!(text(answer).await, expected);
 }
 
 #[tokio::test]
