@@ -28,3 +28,6 @@ pub mod size;
 pub mod state;
 pub mod verify;
 pub mod visibility;
+
+#[cfg(test)]
+mod test_room;
