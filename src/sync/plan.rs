@@ -1,0 +1,165 @@
+//! Which rooms belong into an answer, and into which section, from the user's memberships now and since the token.
+//!
+//! Invariant: what counts is the membership at the answer's position; what happened between only says from where on the
+//! client knows the room. A room is in one section at most.
+
+use std::collections::BTreeMap;
+
+use proto::number::{Position, RoomNumber};
+use room::Membership as State;
+
+use crate::membership::{Membership, Memberships};
+
+/// A move of the user's own membership in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    pub(crate) room: RoomNumber,
+    pub(crate) position: Position,
+    /// The membership before.
+    pub(crate) from: State,
+    /// The membership after.
+    pub(crate) to: State,
+}
+
+/// What the client asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope {
+    /// Up to where the client knows everything; none in an initial sync.
+    pub(crate) since: Option<Position>,
+    /// Whether the whole state of all rooms is wanted.
+    pub(crate) full_state: bool,
+}
+
+/// Rooms by section.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) joined: Vec<Visit>,
+    pub(crate) invited: Vec<(RoomNumber, Membership)>,
+    pub(crate) knocked: Vec<(RoomNumber, Membership)>,
+    pub(crate) left: Vec<Departure>,
+}
+
+/// A joined room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visit {
+    pub(crate) room: RoomNumber,
+    /// The timeline goes on from here; none if the client does not know the room.
+    pub(crate) since: Option<Position>,
+    /// Whether the whole state is due, not only what changed.
+    pub(crate) whole_state: bool,
+    pub(crate) membership: Membership,
+}
+
+/// A room that was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Departure {
+    pub(crate) room: RoomNumber,
+    /// The timeline goes on from here; none if the client does not know the room.
+    pub(crate) since: Option<Position>,
+    /// Whether the whole state is due.
+    pub(crate) whole_state: bool,
+    /// Whether the user was in the room since the token: otherwise only the departure itself is hers to see.
+    pub(crate) was_inside: bool,
+    pub(crate) membership: Membership,
+}
+
+/// How the user came to her present membership.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    /// The membership at the token.
+    first: State,
+    was_joined: bool,
+    was_away: bool,
+}
+
+impl Plan {
+    /// Sorts the rooms. `touched` says of a joined room whether anything happened in it; `archived` of one that was left
+    /// earlier whether the user was inside then, if it belongs into an answer to somebody who asks for everything.
+    pub(crate) fn new(
+        memberships: &Memberships,
+        passages: &[Passage],
+        scope: Scope,
+        touched: impl Fn(RoomNumber) -> bool,
+        archived: impl Fn(RoomNumber) -> Option<bool>,
+    ) -> Self {
+        let ways = ways(passages);
+        let mut plan = Self::default();
+        for (room, membership) in memberships {
+            let (room, membership) = (*room, *membership);
+            let way = ways.get(&room).copied();
+            // Invitations, knocks and departures are told when they happen, and to those who ask for everything.
+            let is_news = way.is_some() || scope.since.is_none();
+            match membership.state {
+                State::Join => {
+                    let visit = Visit::new(room, membership, way, scope);
+                    if visit.whole_state || touched(room) {
+                        plan.joined.push(visit);
+                    }
+                }
+                State::Invite if is_news || scope.full_state => {
+                    plan.invited.push((room, membership));
+                }
+                State::Knock if is_news || scope.full_state => {
+                    plan.knocked.push((room, membership));
+                }
+                State::Leave | State::Ban => {
+                    let is_recent = way.is_some() && scope.since.is_some();
+                    let asked = scope.since.is_none() || scope.full_state;
+                    let departure = if is_recent {
+                        Some(Departure::recent(room, membership, way.unwrap_or_default(), scope))
+                    } else if asked {
+                        let was_inside = archived(room);
+                        was_inside.map(|inside| Departure::old(room, membership, inside))
+                    } else {
+                        None
+                    };
+                    plan.left.extend(departure);
+                }
+                State::Invite | State::Knock => {}
+            }
+        }
+        plan
+    }
+}
+
+fn ways(passages: &[Passage]) -> BTreeMap<RoomNumber, Way> {
+    let mut ways = BTreeMap::new();
+    for passage in passages {
+        let way = ways
+            .entry(passage.room)
+            .or_insert(Way { first: passage.from, ..Way::default() });
+        if passage.to == State::Join {
+            way.was_joined = true;
+        } else {
+            way.was_away = true;
+        }
+    }
+    ways
+}
+
+impl Visit {
+    fn new(room: RoomNumber, membership: Membership, way: Option<Way>, scope: Scope) -> Self {
+        let is_new = way.is_some_and(|way| way.first != State::Join || way.was_away);
+        let since = scope.since.filter(|_| !is_new);
+        Self { room, since, whole_state: since.is_none() || scope.full_state, membership }
+    }
+}
+
+impl Departure {
+    /// Somebody left since the token.
+    fn recent(room: RoomNumber, membership: Membership, way: Way, scope: Scope) -> Self {
+        let was_inside = way.first == State::Join || way.was_joined;
+        let since = scope.since.filter(|_| way.first == State::Join);
+        let whole_state = was_inside && (since.is_none() || scope.full_state);
+        Self { room, since, whole_state, was_inside, membership }
+    }
+
+    /// Somebody left before the token and asks again: she gets the room as it was then.
+    fn old(room: RoomNumber, membership: Membership, was_inside: bool) -> Self {
+        Self { room, since: None, whole_state: was_inside, was_inside, membership }
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_test.rs"]
+mod tests;

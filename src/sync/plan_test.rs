@@ -1,0 +1,109 @@
+use proto::number::EventNumber;
+
+use super::*;
+
+const ROOM: RoomNumber = RoomNumber(1);
+
+fn membership(state: State) -> Membership {
+    Membership { state, position: Position(50), event: Some(EventNumber(5)) }
+}
+
+/// The plan of a user who is `now` in her only room, and came there by these steps.
+fn plan(now: State, steps: &[(State, State)], scope: Scope) -> Plan {
+    plan_with(now, steps, scope, None)
+}
+
+fn plan_with(
+    now: State,
+    steps: &[(State, State)],
+    scope: Scope,
+    archived: Option<bool>,
+) -> Plan {
+    let memberships = Memberships::unit(ROOM, membership(now));
+    let passages = (20..)
+        .zip(steps)
+        .map(|(position, (from, to))| Passage {
+            room: ROOM,
+            position: Position(position),
+            from: *from,
+            to: *to,
+        })
+        .collect::<Vec<_>>();
+    Plan::new(&memberships, &passages, scope, |_| false, |_| archived)
+}
+
+fn since() -> Scope {
+    Scope { since: Some(Position(10)), ..Scope::default() }
+}
+
+fn visit(plan: &Plan) -> Option<(Option<Position>, bool)> {
+    plan.joined.first().map(|visit| (visit.since, visit.whole_state))
+}
+
+fn departure(plan: &Plan) -> Option<(Option<Position>, bool, bool)> {
+    let first = plan.left.first();
+    first.map(|left| (left.since, left.whole_state, left.was_inside))
+}
+
+#[test]
+fn joined_rooms() {
+    let known = Some(Position(10));
+    let cases: [(&[(State, State)], _); 5] = [
+        (&[], None),
+        // A new name or avatar is no new room.
+        (&[(State::Join, State::Join)], None),
+        (&[(State::Leave, State::Join)], Some((None, true))),
+        (&[(State::Leave, State::Invite), (State::Invite, State::Join)], Some((None, true))),
+        (&[(State::Join, State::Leave), (State::Leave, State::Join)], Some((None, true))),
+    ];
+    for (steps, expected) in cases {
+        assert_eq!(visit(&plan(State::Join, steps, since())), expected, "{steps:?}");
+    }
+    let full = Scope { full_state: true, ..since() };
+    assert_eq!(visit(&plan(State::Join, &[], full)), Some((known, true)));
+    assert_eq!(visit(&plan(State::Join, &[], Scope::default())), Some((None, true)));
+
+    let memberships = Memberships::unit(ROOM, membership(State::Join));
+    let touched = Plan::new(&memberships, &[], since(), |room| room == ROOM, |_| None);
+    assert_eq!(visit(&touched), Some((known, false)));
+}
+
+#[test]
+fn invitations_and_knocks_are_told_once() {
+    for state in [State::Invite, State::Knock] {
+        let told = |plan: Plan| plan.invited.len() + plan.knocked.len();
+        assert_eq!(told(plan(state, &[], since())), 0);
+        assert_eq!(told(plan(state, &[(State::Leave, state)], since())), 1);
+        assert_eq!(told(plan(state, &[], Scope::default())), 1);
+        assert_eq!(told(plan(state, &[], Scope { full_state: true, ..since() })), 1);
+    }
+}
+
+#[test]
+fn departures_since_the_token() {
+    let known = Some(Position(10));
+    let cases: [(&[(State, State)], _); 6] = [
+        (&[], None),
+        (&[(State::Join, State::Leave)], Some((known, false, true))),
+        (&[(State::Join, State::Join), (State::Join, State::Leave)], Some((known, false, true))),
+        (&[(State::Leave, State::Join), (State::Join, State::Leave)], Some((None, true, true))),
+        (&[(State::Invite, State::Leave)], Some((None, false, false))),
+        (&[(State::Leave, State::Invite), (State::Invite, State::Leave)], Some((None, false, false))),
+    ];
+    for (steps, expected) in cases {
+        assert_eq!(departure(&plan(State::Leave, steps, since())), expected, "{steps:?}");
+    }
+    let banned = plan(State::Ban, &[(State::Join, State::Ban)], since());
+    assert_eq!(departure(&banned), Some((known, false, true)));
+}
+
+#[test]
+fn departures_before_the_token() {
+    let archived = |scope, archived| departure(&plan_with(State::Leave, &[], scope, archived));
+    let full = Scope { full_state: true, ..since() };
+    assert_eq!(archived(Scope::default(), None), None);
+    assert_eq!(archived(Scope::default(), Some(true)), Some((None, true, true)));
+    assert_eq!(archived(Scope::default(), Some(false)), Some((None, false, false)));
+    assert_eq!(archived(since(), Some(true)), None);
+    assert_eq!(archived(full, Some(true)), Some((None, true, true)));
+}

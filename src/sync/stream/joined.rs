@@ -1,0 +1,87 @@
+//! Rooms that the user is joined to: timeline, state, summary, and what the other streams have found for them.
+
+use std::{collections::HashSet, sync::Arc};
+
+use proto::number::Position;
+use room::RoomView;
+use ruma::OwnedUserId;
+
+use super::{Found, Look, Source, state, summary, timeline};
+use crate::{
+    answer::{AccountDatum, JoinedRoom},
+    lazy::Known,
+    plan::Visit,
+};
+
+/// What the other streams have found for one room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    /// Typing and receipts, serialised.
+    pub(crate) ephemeral: Vec<String>,
+    pub(crate) account_data: Vec<AccountDatum>,
+}
+
+/// A room to be told about.
+pub(crate) struct Joined {
+    pub(crate) visit: Visit,
+    /// Taken before anything else is read, so that the moves that are read cover it.
+    pub(crate) view: Arc<RoomView>,
+    pub(crate) extras: Extras,
+}
+
+/// What is told of a room, if there is anything. `newcomers` gets those who joined a room that the client knew.
+pub(crate) fn joined(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    (room, extras): (&Joined, &Extras),
+    known: &mut Known,
+    newcomers: &mut HashSet<OwnedUserId>,
+) -> Found<Option<JoinedRoom>> {
+    let Joined { visit, view, .. } = room;
+    let upto = look.next.position;
+    let stretch = timeline::Stretch {
+        room: visit.room,
+        id: view.id(),
+        since: visit.since,
+        upto,
+        joined_from: Some(visit.since.unwrap_or(visit.membership.position)),
+        group: Some(view.group()),
+    };
+    let slice = timeline::slice(look, source, stretch)?;
+    let whole_from = || before(slice.shown.start.unwrap_or(upto));
+    let since = visit.since.filter(|_| !visit.whole_state);
+    let after = since.unwrap_or_else(whole_from);
+    let moves = state::moves(look, source, visit.room, (after, upto))?;
+    if visit.since.is_some() {
+        newcomers.extend(state::newcomers(source, &moves)?);
+    }
+    let is_told = visit.whole_state || summary::is_moved(&moves.now);
+    let (summary, heroes) = match is_told {
+        true => Some(summary::summary(look, view)).unzip(),
+        false => (None, None),
+    };
+    let wanted = state::Wanted {
+        room: visit.room,
+        id: view.id(),
+        since,
+        upto,
+        state: view.state(),
+        heroes: heroes.as_deref().unwrap_or_default(),
+    };
+    let state = state::state(look, source, wanted, (&moves, &slice), known)?;
+    let told = JoinedRoom {
+        id: view.id().to_owned(),
+        summary,
+        timeline: slice.timeline,
+        state,
+        ephemeral: extras.ephemeral.clone(),
+        account_data: extras.account_data.clone(),
+        by_thread: look.filter.by_thread,
+    };
+    Ok((visit.whole_state || !told.is_empty()).then_some(told))
+}
+
+/// The position before one.
+pub(super) fn before(position: Position) -> Position {
+    Position(position.0.saturating_sub(1))
+}

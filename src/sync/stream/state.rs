@@ -1,0 +1,195 @@
+//! The state of a room that an answer carries: what changed since the token, or all of it; with lazy loading only those
+//! members whom the timeline needs.
+//!
+//! Invariant: with the timeline applied to it (not with `state_after`), the client has the room's state at the answer's
+//! position, members left out by lazy loading excepted. A member who changed in a gap is never left out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use proto::{
+    number::{EventNumber, Position, RoomNumber, StateKeyNumber},
+    state::StateMap,
+};
+use room::{Event, Membership};
+use ruma::{OwnedUserId, RoomId};
+use store::{
+    Change,
+    room::keys::{key_user, member_key},
+    sync::moves::{self, Move},
+};
+
+use super::{Found, Look, Source};
+use crate::{
+    answer::TimelineEvent,
+    delta::{changed_after, changed_before, rolled_back, whole_before},
+    filter::LazyMembers,
+    lazy::Known,
+    stream::timeline::Slice,
+};
+
+/// Which state of a room is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) room: RoomNumber,
+    pub(crate) id: &'a RoomId,
+    /// Up to here the client knows the state; none if all of it is due.
+    pub(crate) since: Option<Position>,
+    /// The end of the answer.
+    pub(crate) upto: Position,
+    /// The state at `upto` or later: moves since then are undone.
+    pub(crate) state: &'a StateMap,
+    /// Members whom the summary names.
+    pub(crate) heroes: &'a [StateKeyNumber],
+}
+
+/// The moves of a room's state around one answer.
+pub(crate) struct Moves {
+    /// Those up to the answer's end.
+    pub(crate) now: Vec<Move>,
+    /// Those after it, which the state that is at hand may contain.
+    later: Vec<Move>,
+}
+
+impl Moves {
+    /// The moves of a state that nothing was added to after the answer's end.
+    pub(crate) fn up_to_now(mut self) -> Self {
+        self.later.clear();
+        self
+    }
+}
+
+/// The moves since the token, or since the timeline's start where all of the state is due.
+pub(crate) fn moves(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    room: RoomNumber,
+    (after, upto): (Position, Position),
+) -> Found<Moves> {
+    let all = match look.inner.notifier.room_since(room, after) {
+        Some(records) => records.iter().filter_map(|record| as_move(record)).collect(),
+        None => moves::since(source.snapshot()?, room, after)?,
+    };
+    let (now, later) = all.into_iter().partition(|step: &Move| step.position <= upto);
+    Ok(Moves { now, later })
+}
+
+fn as_move(record: &store::Record) -> Option<Move> {
+    match &record.change {
+        Change::State { key, old, new, .. } => {
+            Some(Move { position: record.position, key: *key, old: *old, new: *new })
+        }
+        _ => None,
+    }
+}
+
+/// The state events of an answer.
+pub(crate) fn state(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    wanted: Wanted<'_>,
+    (moves, slice): (&Moves, &Slice),
+    known: &mut Known,
+) -> Found<Vec<Arc<Event>>> {
+    let end = rolled_back(wanted.state, &moves.later);
+    let is_after = look.state.is_after();
+    let mut picked = match wanted.since {
+        None if is_after => end.clone().into_iter().collect(),
+        None => whole_before(&end, &moves.now, &slice.shown).into_iter().collect(),
+        Some(_) if is_after => changed_after(&moves.now),
+        Some(_) => changed_before(&moves.now, &slice.shown),
+    };
+    if look.filter.lazy.is_on() {
+        let at = if is_after { end } else { at_start(&end, moves, slice) };
+        let needed = needed(look, source, &slice.timeline.events)?;
+        choose_members(look, wanted, &at, needed, (&mut picked, known));
+    }
+    let shown = slice.timeline.events.iter().filter(|_| look.filter.lazy.is_on());
+    let events = source.events(&picked.values().copied().collect::<Vec<_>>())?;
+    let events = wanted_events(look, wanted.id, events);
+    note_members(wanted.room, events.iter().chain(shown.map(|one| &one.event)), known);
+    Ok(events)
+}
+
+/// The state right before the timeline's first event.
+fn at_start(end: &StateMap, moves: &Moves, slice: &Slice) -> StateMap {
+    let Some(start) = slice.shown.start else { return end.clone() };
+    let first = moves.now.partition_point(|step| step.position < start);
+    rolled_back(end, &moves.now[first..])
+}
+
+/// The members whom the timeline needs.
+fn needed(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    timeline: &[TimelineEvent],
+) -> Found<BTreeSet<StateKeyNumber>> {
+    if look.filter.state.is_nothing() {
+        return Ok(BTreeSet::new());
+    }
+    let senders = source.users(timeline.iter().map(|one| one.event.pdu().sender()))?;
+    Ok(senders.into_values().map(member_key).collect())
+}
+
+/// Takes members out that nobody needs, and adds those that somebody does.
+fn choose_members(
+    look: &Look,
+    wanted: Wanted<'_>,
+    at: &StateMap,
+    mut needed: BTreeSet<StateKeyNumber>,
+    (picked, known): (&mut BTreeMap<StateKeyNumber, EventNumber>, &mut Known),
+) {
+    needed.extend(wanted.heroes);
+    if wanted.since.is_none() {
+        // To somebody who gets the whole state nothing is redundant.
+        known.retain(|(room, _), _| *room != wanted.room);
+        needed.insert(member_key(look.requester.user()));
+        picked.retain(|key, _| key_user(*key).is_none() || needed.contains(key));
+        return;
+    }
+    for key in needed {
+        let Some(event) = at.get(&key).copied() else { continue };
+        let is_known = known.get(&(wanted.room, key)) == Some(&event);
+        if look.filter.lazy == LazyMembers::Redundant || !is_known {
+            picked.entry(key).or_insert(event);
+        }
+    }
+}
+
+/// Leaves out what the filter does not want.
+fn wanted_events(look: &Look, room: &RoomId, mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+    let filter = &look.filter.state;
+    if !filter.matches_room(room) {
+        return Vec::new();
+    }
+    events.retain(|event| filter.matches(event.pdu()));
+    events
+}
+
+/// The client has these members now.
+fn note_members<'e>(
+    room: RoomNumber,
+    events: impl Iterator<Item = &'e Arc<Event>>,
+    known: &mut Known,
+) {
+    for event in events {
+        if let Some(key) = event.key.filter(|key| key_user(*key).is_some()) {
+            known.insert((room, key), event.number());
+        }
+    }
+}
+
+/// Who joined by one of these moves.
+pub(crate) fn newcomers(
+    source: &mut Source<'_, '_>,
+    moves: &Moves,
+) -> Found<Vec<OwnedUserId>> {
+    let members = moves.now.iter().filter(|step| key_user(step.key).is_some());
+    let numbers = members.filter_map(|step| step.new).collect::<Vec<_>>();
+    let events = source.events(&numbers)?;
+    let joined = events.iter().filter(|event| event.pdu().membership() == Some(Membership::Join));
+    let user = |event: &Arc<Event>| OwnedUserId::try_from(event.pdu().state_key()?).ok();
+    Ok(joined.filter_map(user).collect())
+}

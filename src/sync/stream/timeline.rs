@@ -1,0 +1,241 @@
+//! Timelines: the newest events of a room since a position, as far as their reader wants and may see them.
+//!
+//! Invariant: what is shown is a gapless end of the room's order of arrival, but for events that the filter or the history
+//! visibility keeps out; where more came than the limit allows, `limited` says so and `prev_batch` leads there.
+
+use std::{collections::HashMap, sync::Arc};
+
+use proto::number::{EventNumber, Position, RoomNumber, StateGroup};
+use room::{Event, PageToken, Place};
+use ruma::RoomId;
+use store::{
+    Change, Record,
+    room::{event::ClientTxn, events, timeline, txns},
+    sync::places,
+};
+
+use super::{Found, Look, Missing, Source, sight};
+use crate::{
+    answer::{Timeline, TimelineEvent},
+    delta::Shown,
+};
+
+/// Rows of one room that are looked at for one answer; a filter that lets fewer pass gets a limited timeline.
+const ROWS_MAX: usize = 2_000;
+/// Rows that are read at once beyond those that are wanted, since some may not pass.
+const ROWS_MARGIN: usize = 10;
+
+/// The part of a room's order that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) room: RoomNumber,
+    pub(crate) id: &'a RoomId,
+    /// Up to here the client knows the room; none if it does not know it.
+    pub(crate) since: Option<Position>,
+    pub(crate) upto: Position,
+    /// From here on the reader was joined, without a break, up to `upto`.
+    pub(crate) joined_from: Option<Position>,
+    /// The room's current state, if `upto` is now.
+    pub(crate) group: Option<StateGroup>,
+}
+
+/// What is shown of a room, and what the state needs to know of it.
+pub(crate) struct Slice {
+    pub(crate) timeline: Timeline,
+    pub(crate) shown: Shown,
+}
+
+/// A row before it is known whether its reader gets it.
+pub(crate) struct Candidate {
+    pub(crate) event: Arc<Event>,
+    /// What it was sent with, if that is in memory.
+    pub(crate) txn: Option<Arc<ClientTxn>>,
+}
+
+/// The rows of a stretch, newest first: from memory as far as that reaches, then from the database.
+struct Rows<'a> {
+    stretch: Stretch<'a>,
+    /// Oldest first; taken from the end.
+    memory: Vec<Candidate>,
+    /// What is at or before this position is not in memory.
+    floor: Position,
+    /// The next row from the database is at or before this position.
+    upto: Position,
+    /// Events that came from the database, where transaction ids are looked up apart.
+    read: Vec<EventNumber>,
+}
+
+/// The newest events of a stretch.
+pub(crate) fn slice(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    stretch: Stretch<'_>,
+) -> Found<Slice> {
+    let limit = look.filter.timeline_limit;
+    let mut rows = Rows::new(look, stretch);
+    let (mut picked, mut is_cut, mut looked_at) = (Vec::new(), false, 0);
+    // One more than wanted tells whether there are more.
+    while is_wanted(look, stretch) && picked.len() <= limit && !is_cut {
+        let candidates = rows.next(source, limit + 1 - picked.len() + ROWS_MARGIN)?;
+        if candidates.is_empty() {
+            break;
+        }
+        looked_at += candidates.len();
+        is_cut = looked_at >= ROWS_MAX;
+        picked.extend(sight::visible(look, source, stretch, filtered(look, candidates))?);
+    }
+    is_cut |= picked.len() > limit;
+    picked.truncate(limit);
+    picked.reverse();
+    add_transactions(look, source, &rows.read, &mut picked)?;
+    finish(look, source, stretch, (picked, is_cut))
+}
+
+/// Whether any event of the room can be in the timeline.
+fn is_wanted(look: &Look, stretch: Stretch<'_>) -> bool {
+    let filter = &look.filter.timeline;
+    !filter.is_nothing() && filter.matches_room(stretch.id)
+}
+
+/// Leaves out what the filter does not want and what ignored users sent; state everybody has to know.
+fn filtered(look: &Look, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.retain(|candidate| {
+        let pdu = candidate.event.pdu();
+        (pdu.is_state() || !look.ignored.contains(pdu.sender()))
+            && look.filter.timeline.matches(pdu)
+    });
+    candidates
+}
+
+impl<'a> Rows<'a> {
+    fn new(look: &Look, stretch: Stretch<'a>) -> Self {
+        let news = look.news.as_ref().and_then(|news| news.rooms.get(&stretch.room));
+        let (floor, memory) = match (news, stretch.since, look.since) {
+            // The room's news reach back to the token.
+            (Some(records), Some(since), Some(token)) if since >= token.position => {
+                (since, candidates(records, stretch))
+            }
+            _ => {
+                let (floor, records) = look.inner.notifier.room_tail(stretch.room);
+                (floor, candidates(&records, stretch))
+            }
+        };
+        Self { stretch, memory, floor, upto: stretch.upto.min(floor), read: Vec::new() }
+    }
+
+    /// The next rows, newest first; none at the stretch's end.
+    fn next(&mut self, source: &mut Source<'_, '_>, count: usize) -> Found<Vec<Candidate>> {
+        if !self.memory.is_empty() {
+            let start = self.memory.len().saturating_sub(count);
+            return Ok(self.memory.drain(start..).rev().collect());
+        }
+        let since = self.stretch.since.unwrap_or(Position(0));
+        if self.upto <= since {
+            return Ok(Vec::new());
+        }
+        let snapshot = source.snapshot()?;
+        let rows = timeline::list_newest(snapshot, self.stretch.room, since, self.upto, count)?;
+        let oldest = rows.last().map_or(since, |row| position(row.place));
+        self.upto = Position(oldest.0.saturating_sub(1)).max(since);
+        let numbers = rows.iter().map(|row| row.event).collect::<Vec<_>>();
+        self.read.extend(&numbers);
+        let events = source.events(&numbers)?;
+        Ok(events.into_iter().map(|event| Candidate { event, txn: None }).collect())
+    }
+}
+
+fn candidates(records: &[Arc<Record>], stretch: Stretch<'_>) -> Vec<Candidate> {
+    let is_inside = |position: Position| {
+        position <= stretch.upto && stretch.since.is_none_or(|since| position > since)
+    };
+    let candidate = |record: &Arc<Record>| match &record.change {
+        Change::Timeline { event, txn, .. } if is_inside(record.position) => {
+            Some(Candidate { event: Arc::clone(event), txn: txn.clone() })
+        }
+        _ => None,
+    };
+    records.iter().filter_map(candidate).collect()
+}
+
+/// The position of a row that came after the room was begun here.
+fn position(place: Place) -> Position {
+    Position(u64::try_from(place.position).unwrap_or(0))
+}
+
+/// Looks up the transaction ids of what the reader's device sent, where they are not in memory.
+fn add_transactions(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    read: &[EventNumber],
+    picked: &mut [TimelineEvent],
+) -> Found<()> {
+    let me = look.requester.user_id();
+    let mine = |picked: &&TimelineEvent| {
+        picked.event.pdu().sender() == me && read.contains(&picked.event.number())
+    };
+    let numbers =
+        picked.iter().filter(|one| mine(one)).map(|one| one.event.number()).collect::<Vec<_>>();
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let device = look.requester.device_id();
+    let found = txns::list_of_events(source.snapshot()?, &numbers, device)?;
+    let found = found.into_iter().collect::<HashMap<_, _>>();
+    for one in picked {
+        if let Some(txn_id) = found.get(&one.event.number()) {
+            one.transaction_id = Some(Arc::from(&**txn_id));
+        }
+    }
+    Ok(())
+}
+
+fn finish(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    stretch: Stretch<'_>,
+    (events, is_cut): (Vec<TimelineEvent>, bool),
+) -> Found<Slice> {
+    let first = events.first().and_then(|first| first.event.place);
+    // To somebody who does not know the room everything before is a gap, unless the timeline has its very first event.
+    let begins = events.first().is_some_and(|first| {
+        first.event.pdu().is_state_of("m.room.create", "")
+    });
+    let is_new = stretch.since.is_none() && is_wanted(look, stretch) && !begins;
+    let limited = is_cut || is_new;
+    let prev_batch = match (first, look.since, stretch.since) {
+        (Some(first), ..) if limited || begins => {
+            let is_own = is_local(look, &events);
+            place_before(source, (stretch.room, first), is_own)?.to_string()
+        }
+        // Nothing lies between the token and the first event.
+        (_, Some(since), Some(_)) if !limited => since.to_string(),
+        _ => look.next.to_string(),
+    };
+    let state = events.iter().map(|one| &one.event).filter(|event| event.key.is_some());
+    let shown = Shown {
+        start: first.map(position),
+        state: state.map(|event| event.number()).collect(),
+    };
+    Ok(Slice { timeline: Timeline { events, limited, prev_batch }, shown })
+}
+
+/// Whether the first event came from a user of this server, and so after all events that were here.
+fn is_local(look: &Look, events: &[TimelineEvent]) -> bool {
+    let server = look.inner.parts.rooms.server_name();
+    events.first().is_some_and(|first| first.event.pdu().sender().server_name() == server)
+}
+
+/// The place behind everything that came before an event. In the order of places, some of that may stand behind the event
+/// where the room's history forks; whoever pages back from here then gets events twice, but misses none.
+fn place_before(
+    source: &mut Source<'_, '_>,
+    (room, first): (RoomNumber, Place),
+    is_own: bool,
+) -> Found<PageToken> {
+    let before = Place { position: first.position - 1, ..first };
+    if is_own {
+        return Ok(PageToken(before));
+    }
+    let deeper = places::deepest_before(source.snapshot()?, room, first).map_err(Missing::from)?;
+    Ok(PageToken(deeper.unwrap_or(before)))
+}

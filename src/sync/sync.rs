@@ -1,0 +1,268 @@
+//! The handle, and a request's course: find the user, look, answer or wait and look again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use moka::sync::Cache;
+use proto::clock::SharedClock;
+use room::Rooms;
+use store::Store;
+use tokio::time::Instant;
+use user::{Ephemeral, Filters, IgnoredUsers, Presence, Requester, Typing};
+
+use crate::{
+    Error, SyncRequest, TIMEOUT_MAX,
+    filter::{FilterError, LazyMembers, SyncFilter},
+    lazy::{Holder, KnownMembers},
+    membership::{Membership, Memberships},
+    notifier::{Notifier, Waiter},
+    stream::Look,
+    token::{Head, SyncToken},
+    write::{self, Style},
+};
+
+/// Inline filters that are kept parsed.
+const FILTERS_MAX: u64 = 1_000;
+/// An inline filter that is longer is parsed each time.
+const FILTER_KEPT_BYTES_MAX: usize = 4_096;
+
+/// What [`Sync`] is made from.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The rooms.
+    pub rooms: Rooms,
+    /// Stored filters.
+    pub filters: Filters,
+    /// Whom users ignore.
+    pub ignored: IgnoredUsers,
+    /// Who is typing.
+    pub typing: Typing,
+    /// Who is online.
+    pub presence: Presence,
+    /// The order of what is not durable.
+    pub ephemeral: Ephemeral,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Answers `/sync`. Clones are cheap and mean the same.
+#[derive(Clone)]
+pub struct Sync {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) notifier: Notifier,
+    pub(crate) known: KnownMembers,
+    filters: Cache<String, Arc<SyncFilter>>,
+}
+
+impl Sync {
+    /// Begins to listen to the store and to what is not durable.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, ephemeral, .. } = &parts;
+        let (store, ephemeral) = (store.clone(), ephemeral.clone());
+        let head = Head {
+            position: store.log().floor(),
+            epoch: ephemeral.epoch(),
+            ephemeral: ephemeral.counter(),
+        };
+        let inner = Arc::new(Inner {
+            parts,
+            notifier: Notifier::new(head),
+            known: KnownMembers::new(),
+            filters: Cache::new(FILTERS_MAX),
+        });
+        // The store must not keep itself alive through its own listener.
+        let listening = Arc::downgrade(&inner);
+        store.add_listener(Arc::new(move |_| {
+            if let Some(inner) = listening.upgrade() {
+                inner.notifier.catch_up(inner.parts.store.log());
+            }
+        }));
+        let listening = Arc::downgrade(&inner);
+        ephemeral.add_listener(Arc::new(move |counter, change| {
+            if let Some(inner) = listening.upgrade() {
+                inner.notifier.publish_ephemeral(counter, change);
+            }
+        }));
+        inner.notifier.catch_up(store.log());
+        inner.notifier.advance_ephemeral(ephemeral.counter());
+        Self { inner }
+    }
+
+    /// The token of somebody who knows everything up to now.
+    pub fn now(&self) -> SyncToken {
+        SyncToken::at(self.inner.notifier.head())
+    }
+
+    /// Answers one request, after waiting for something to tell if it asked for that.
+    ///
+    /// # Errors
+    ///
+    /// A token or filter that is not valid; a database that does not answer.
+    pub async fn run(&self, requester: &Requester, request: SyncRequest) -> Result<Bytes, Error> {
+        let inner = &self.inner;
+        let filter = inner.filter(requester, request.filter.as_deref()).await?;
+        // Her own change is committed, so the head will be there.
+        inner.notifier.reach(inner.parts.store.position(), inner.parts.store.log()).await;
+        let head = inner.notifier.head();
+        let since = request
+            .since
+            .as_deref()
+            .map(|since| SyncToken::parse(since, head))
+            .transpose()?;
+        // Held until the answer: whoever waits here is online.
+        let _syncing = inner.parts.presence.syncing(requester, &request.set_presence).await?;
+        let course = Course { inner, requester, filter, request, since };
+        match since {
+            Some(since) if !course.request.full_state => course.wait(since).await,
+            _ => course.answer_at_once().await,
+        }
+    }
+}
+
+/// One request on its way to an answer.
+struct Course<'a> {
+    inner: &'a Arc<Inner>,
+    requester: &'a Requester,
+    filter: Arc<SyncFilter>,
+    request: SyncRequest,
+    since: Option<SyncToken>,
+}
+
+impl Course<'_> {
+    /// Looks once. An initial sync, and one that wants the full state, is always answered.
+    async fn answer_at_once(&self) -> Result<Bytes, Error> {
+        let answer = self.look(self.since).await?.gather().await?;
+        Ok(write::write(&answer, self.style()))
+    }
+
+    /// Looks, and waits until there is something to tell or the time is over.
+    async fn wait(&self, held: SyncToken) -> Result<Bytes, Error> {
+        let deadline = Instant::now() + self.request.timeout.min(TIMEOUT_MAX);
+        let mut since = held;
+        loop {
+            let waiter = self.inner.waiter(self.requester).await?;
+            let mut bell = std::pin::pin!(waiter.bell().notified());
+            bell.as_mut().enable();
+            // The head is read before the waiter is asked: what it covers, the waiter knows.
+            let head = SyncToken::at(self.inner.notifier.head());
+            // A token of another epoch knows nothing ephemeral, so there may always be something.
+            if since.epoch != head.epoch || waiter.has_news(&since) {
+                let answer = self.look(Some(since)).await?.gather().await?;
+                if !answer.is_empty() {
+                    return Ok(write::write(&answer, self.style()));
+                }
+                since = answer.next;
+            } else {
+                since = head;
+            }
+            if tokio::time::timeout_at(deadline, bell).await.is_err() {
+                self.carry_known(held, since);
+                return Ok(write::nothing(since));
+            }
+        }
+    }
+
+    /// A client that gets a new token without anything else knows the members that it knew.
+    fn carry_known(&self, held: SyncToken, next: SyncToken) {
+        if self.filter.lazy == LazyMembers::New && held != next {
+            let holder = |token| Holder {
+                user: self.requester.user(),
+                device_id: self.requester.device_id().to_owned(),
+                token,
+            };
+            let known = self.inner.known.known(&holder(held));
+            self.inner.known.remember(holder(next), known);
+        }
+    }
+
+    async fn look(&self, since: Option<SyncToken>) -> Result<Arc<Look>, Error> {
+        let user = self.requester.user();
+        let ignored = self.inner.parts.ignored.of(user).await?;
+        loop {
+            self.inner.waiter(self.requester).await?;
+            // What is not durable is read first, so that it cannot overtake what is.
+            let Head { epoch, ephemeral, .. } = self.inner.notifier.head();
+            let Some(standing) = self.inner.notifier.standing(user, since.map(|s| s.position))
+            else {
+                continue;
+            };
+            return Ok(Arc::new(Look {
+                inner: Arc::clone(self.inner),
+                requester: self.requester.clone(),
+                filter: Arc::clone(&self.filter),
+                state: self.request.state,
+                full_state: self.request.full_state,
+                held: self.since,
+                since,
+                next: SyncToken { position: standing.position, epoch, ephemeral },
+                memberships: standing.memberships,
+                news: standing.news,
+                ignored,
+            }));
+        }
+    }
+
+    fn style(&self) -> Style<'_> {
+        Style {
+            format: &self.filter.format,
+            state: self.request.state,
+            now_ms: self.inner.parts.clock.now_ms(),
+        }
+    }
+}
+
+impl Inner {
+    /// The filter that a request names: none, JSON, or the id of a stored one.
+    async fn filter(
+        &self,
+        requester: &Requester,
+        filter: Option<&str>,
+    ) -> Result<Arc<SyncFilter>, Error> {
+        let Some(text) = filter else { return self.parsed("{}") };
+        if text.starts_with('{') {
+            return self.parsed(text);
+        }
+        let stored = self.parts.filters.find_json(requester, text).await?;
+        let stored = stored.ok_or(FilterError::Unknown)?;
+        self.parsed(stored.get())
+    }
+
+    fn parsed(&self, json: &str) -> Result<Arc<SyncFilter>, Error> {
+        if let Some(filter) = self.filters.get(json) {
+            return Ok(filter);
+        }
+        let filter = Arc::new(SyncFilter::parse(json)?);
+        if json.len() <= FILTER_KEPT_BYTES_MAX {
+            self.filters.insert(json.to_owned(), Arc::clone(&filter));
+        }
+        Ok(filter)
+    }
+
+    /// The requester's waiter; her memberships are read when she comes for the first time.
+    async fn waiter(&self, requester: &Requester) -> Result<Arc<Waiter>, Error> {
+        let user = requester.user();
+        loop {
+            if let Some(waiter) = self.notifier.find(user) {
+                return Ok(waiter);
+            }
+            self.notifier.begin(user, requester.user_id());
+            let rooms = self.parts.rooms.memberships(user).await?;
+            let memberships = rooms
+                .values()
+                .filter(|room| !room.forgotten)
+                .map(|room| (room.room, Membership::from(&**room)))
+                .collect::<Memberships>();
+            let newest = memberships.values().map(|membership| membership.position).max();
+            self.notifier.complete(user, memberships);
+            // What was read may be ahead of what has been published.
+            let newest = newest.unwrap_or_default();
+            self.notifier.reach(newest, self.parts.store.log()).await;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a client holds between two requests: the durable position, and the node's epoch with its counter for what is not
+//! durable (client-server API, "Syncing"; DESIGN section 3).
+//!
+//! Invariant: a token that was handed out names a published position and a counter that can be read, so no token lies in
+//! the future. A durable position means the same for ever; a counter means something only within its epoch, and a token
+//! of another epoch gets the present typing and presence again.
+
+use std::{fmt, str::FromStr};
+
+use proto::number::Position;
+
+/// The version of the text, so that a later format can tell old tokens apart.
+const VERSION: &str = "s1";
+/// The most bytes a token can have: the version, three numbers of 64 bits, the separators.
+const LENGTH_MAX: usize = 2 + 3 * (1 + 20);
+
+/// A place in the one order of changes, durable and ephemeral.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SyncToken {
+    /// Every durable change up to here is known to the holder.
+    pub position: Position,
+    /// The run of the process that `ephemeral` belongs to.
+    pub epoch: u64,
+    /// Every ephemeral change of that run up to here is known to the holder.
+    pub ephemeral: u64,
+}
+
+/// Why a token is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is no token of this server.
+    #[error("the token is malformed")]
+    Malformed,
+    /// It names a place that this server has not reached.
+    #[error("the token lies in the future")]
+    Future,
+}
+
+/// How far the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The newest published position.
+    pub position: Position,
+    /// The epoch of this run.
+    pub epoch: u64,
+    /// The newest ephemeral change that can be read.
+    pub ephemeral: u64,
+}
+
+impl SyncToken {
+    /// The token of somebody who knows everything up to here.
+    pub fn at(head: Head) -> Self {
+        Self { position: head.position, epoch: head.epoch, ephemeral: head.ephemeral }
+    }
+
+    /// Parses a token and checks that it does not lie after `head`.
+    pub fn parse(text: &str, head: Head) -> Result<Self, TokenError> {
+        let token = text.parse::<Self>()?;
+        if token.position > head.position
+            || (token.epoch == head.epoch && token.ephemeral > head.ephemeral)
+        {
+            return Err(TokenError::Future);
+        }
+        Ok(token)
+    }
+
+    /// The ephemeral counter, if it belongs to this epoch: the holder knows nothing of another one's.
+    pub fn ephemeral_in(&self, epoch: u64) -> Option<u64> {
+        (self.epoch == epoch).then_some(self.ephemeral)
+    }
+}
+
+impl fmt::Display for SyncToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VERSION}_{}_{:x}_{}", self.position, self.epoch, self.ephemeral)
+    }
+}
+
+impl FromStr for SyncToken {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        if text.len() > LENGTH_MAX {
+            return Err(TokenError::Malformed);
+        }
+        let mut parts = text.split('_');
+        let mut next = || parts.next().ok_or(TokenError::Malformed);
+        if next()? != VERSION {
+            return Err(TokenError::Malformed);
+        }
+        let position = Position(number(next()?, 10)?);
+        let epoch = number(next()?, 16)?;
+        let ephemeral = number(next()?, 10)?;
+        if parts.next().is_some() {
+            return Err(TokenError::Malformed);
+        }
+        Ok(Self { position, epoch, ephemeral })
+    }
+}
+
+/// A number as `Display` writes it: no sign, which `from_str_radix` would take.
+fn number(text: &str, radix: u32) -> Result<u64, TokenError> {
+    if !text.starts_with(|first: char| first.is_ascii_hexdigit()) {
+        return Err(TokenError::Malformed);
+    }
+    u64::from_str_radix(text, radix).map_err(|_| TokenError::Malformed)
+}
+
+#[cfg(test)]
+#[path = "token_test.rs"]
+mod tests;
