@@ -98,3 +98,7 @@ impl Record {
         RECORD_BYTES + self.change.bytes()
     }
 }
+
+#[cfg(test)]
+#[path = "log_test.rs"]
+mod tests;

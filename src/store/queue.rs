@@ -105,3 +105,7 @@ impl<T> Queue<T> {
         drop(items);
     }
 }
+
+#[cfg(test)]
+#[path = "queue_test.rs"]
+mod tests;

@@ -159,6 +159,8 @@ impl Store {
         });
         // It fails only if the runtime is ending, and then nobody waits.
         let _ = joined.await;
+        // Listeners may hold the store themselves.
+        self.inner.shared.listeners.write().clear();
     }
 }
 

@@ -227,7 +227,7 @@ async fn counters_and_names_survive_a_restart() {
         let first = store.write(intern).await.unwrap();
         store.close().await;
         assert!(matches!(store.write(intern).await, Err(Error::Closed)));
-        assert!(matches!(store.read(Snapshot::position).await, Err(Error::Closed)));
+        assert!(matches!(table::position(&store).await, Err(Error::Closed)));
 
         let store = database.open().await;
         assert_eq!(store.position(), Position(1));

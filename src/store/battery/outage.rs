@@ -16,7 +16,7 @@ use super::{
     table,
 };
 use crate::{
-    Change, Error, Settings, Snapshot, Store, params,
+    Change, Error, Settings, Store, params,
     testing::{Cluster, Database, SeededRandom, Stop},
 };
 
@@ -132,7 +132,7 @@ async fn a_server_that_stays_away_fails_changes_with_a_clear_error() {
     cluster.stop(Stop::Fast);
     let outcome = store.write(|txn| table::insert(txn, 2, "x")).await;
     assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
-    let outcome = store.read(Snapshot::position).await;
+    let outcome = table::position(&store).await;
     assert!(matches!(outcome, Err(Error::Unavailable(_) | Error::Lost(_))), "{outcome:?}");
     cluster.resume();
     store.write(|txn| table::insert(txn, 3, "x")).await.unwrap();

@@ -9,7 +9,7 @@ use proto::number::Position;
 
 use super::table;
 use crate::{
-    Error, Snapshot, Store, params,
+    Error, Store, params,
     testing::{for_each_database, for_each_engine},
 };
 
@@ -104,7 +104,7 @@ async fn a_read_has_a_greatest_age() {
             })
             .await;
         assert!(matches!(outcome, Err(Error::TooOld)), "{outcome:?}");
-        assert_eq!(store.read(Snapshot::position).await.unwrap(), Position(0));
+        assert_eq!(table::position(&store).await.unwrap(), 0);
         store.close().await;
     })
     .await;

@@ -51,6 +51,11 @@ pub(super) async fn numbers(store: &Store) -> Vec<i64> {
     items(store).await.into_iter().map(|(number, _, _)| number).collect()
 }
 
+/// The position that a new view has.
+pub(super) async fn position(store: &Store) -> Result<u64, Error> {
+    store.read(|snapshot| snapshot.position().map(|position| position.0)).await
+}
+
 /// How many groups were committed.
 pub(super) async fn batches(store: &Store) -> i64 {
     let sql = "SELECT batch FROM counter WHERE id = 1";

@@ -230,3 +230,7 @@ pub(super) fn insert_text(batch: &Batch) -> String {
     let conflict = batch.on_conflict();
     format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}){conflict}")
 }
+
+#[cfg(test)]
+#[path = "gather_test.rs"]
+mod tests;

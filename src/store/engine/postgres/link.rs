@@ -285,8 +285,11 @@ impl Link for PostgresLink {
         self.gather.undo();
         if self.stage == Stage::Savepoint {
             self.stage = Stage::Begun;
-            // Answers of the failed change's own statements are of no interest any more.
-            let _ = self.session.settle();
+            let outcome = self.session.settle();
+            // What was written apart is this change's own and of no interest any more.
+            if self.work == Work::Group(Mode::Together) {
+                outcome.map_err(|error| self.note(error))?;
+            }
             self.session.send(UNDO);
             return self.settle();
         }

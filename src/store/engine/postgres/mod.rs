@@ -16,10 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::{link::PostgresLink, session::Session};
 use super::{Engine, Link};
-use crate::{
-    error::{Error, OpenError},
-    settings::Settings,
-};
+use crate::{error::OpenError, settings::Settings};
 
 mod codec;
 mod gather;
@@ -230,10 +227,4 @@ fn default_socket_directory() -> Option<&'static Path> {
         .map(Path::new)
         .into_iter()
         .find(|directory| directory.join(".s.PGSQL.5432").exists())
-}
-
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
 }
