@@ -1,1 +1,200 @@
-//! Placeholder.
+//! The configuration: where its files are, how they are merged, and what each key means.
+//!
+//! [`load`] reads all layers and gives either a whole [`Config`] or every problem that it found,
+//! each with file and line. What can change while the server runs is [`Reloadable`], everything
+//! else [`Fixed`]. Other crates never see these types: each has settings of its own, which the
+//! daemon makes from them.
+
+mod fragment;
+mod layer;
+mod nearest;
+mod problem;
+mod reader;
+mod secret;
+pub mod section;
+mod setting;
+mod show;
+mod tree;
+mod unit;
+
+#[cfg(test)]
+mod load_test;
+#[cfg(test)]
+mod section_test;
+
+pub use layer::{Environment, FRAGMENTS, MAIN_FILE, Source};
+pub use problem::{Problem, Problems};
+pub use reader::Entry;
+pub use secret::Secret;
+pub use setting::{BaseUrl, Lifetime};
+pub use tree::Origin;
+pub use unit::Size;
+
+use reader::{Context, Reader};
+use secret::SecretPlaces;
+use section::{
+    admin::{self, Admin},
+    cache::{self, Cache},
+    database::{self, Database},
+    limits::{self, Limits},
+    listener::{self, Listeners},
+    log::{self, Log},
+    password::{self, Passwords},
+    presence::{self, Presence},
+    profile::{self, Profiles},
+    rate_limit::{self, RateLimits},
+    registration::{self, Registration},
+    room::{self, Rooms},
+    server::{self, Identity, Presentation},
+    session::{self, Sessions},
+    user_directory::{self, UserDirectory},
+    well_known::{self, WellKnown},
+};
+use tree::Table;
+
+/// The sample configuration: every key with its default, commented out, and what it means.
+pub const SAMPLE: &str = include_str!("sample.toml");
+
+/// What only a restart changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The keys at the top about who the server is.
+    pub identity: Identity,
+    /// `[[listeners]]`.
+    pub listeners: Listeners,
+    /// `[database]`.
+    pub database: Database,
+    /// `[cache]`.
+    pub cache: Cache,
+    /// `[admin]`.
+    pub admin: Admin,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `log.format`.
+    pub log_format: log::Format,
+}
+
+/// What a reload changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reloadable {
+    /// The keys at the top about how the server presents itself.
+    pub presentation: Presentation,
+    /// `[registration]`.
+    pub registration: Registration,
+    /// `[passwords]`.
+    pub passwords: Passwords,
+    /// `[sessions]`.
+    pub sessions: Sessions,
+    /// `[profiles]`.
+    pub profiles: Profiles,
+    /// `[presence]`.
+    pub presence: Presence,
+    /// `[user_directory]`.
+    pub user_directory: UserDirectory,
+    /// `[rooms]`.
+    pub rooms: Rooms,
+    /// `[rate_limits]`.
+    pub rate_limits: RateLimits,
+    /// `[well_known]`.
+    pub well_known: WellKnown,
+    /// `log.level`.
+    pub log_level: String,
+}
+
+/// A configuration without problems.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What only a restart changes.
+    pub fixed: Fixed,
+    /// What a reload changes.
+    pub reloadable: Reloadable,
+    entries: Vec<Entry>,
+}
+
+impl Config {
+    /// Every key that there is, in the order of the sections, with its value and origin.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The configuration in force as TOML, secrets masked; with `origins`, each line says where its
+    /// value comes from.
+    pub fn show(&self, origins: bool) -> String {
+        show::show(&self.entries, origins)
+    }
+
+    /// A problem with the value of a key, found by somebody who knows more about it than this
+    /// crate. `item` says which one of an array of tables is meant.
+    pub fn problem(&self, path: &str, item: Option<usize>, reason: &str) -> Problem {
+        let origin = self
+            .entries
+            .iter()
+            .find(|entry| entry.item == item && entry.path() == path)
+            .and_then(|entry| entry.origin.clone());
+        Problem { origin, reason: format!("`{path}` {reason}") }
+    }
+}
+
+/// Reads and checks the whole configuration.
+pub fn load(source: &Source, environment: &Environment) -> Result<Config, Problems> {
+    let mut problems = Vec::new();
+    let mut table = Table::new();
+    for path in layer::files(source, environment, &mut problems) {
+        tree::merge(&mut table, fragment::read(&path, &mut problems));
+    }
+    if !problems.is_empty() {
+        // A file that could not be read would make its keys look missing.
+        return Err(Problems(problems));
+    }
+    let places = SecretPlaces {
+        credentials: environment.credentials.clone(),
+        configuration: environment.configuration_directory(source),
+    };
+    read(&table, places, environment)
+}
+
+fn read(
+    table: &Table,
+    places: SecretPlaces,
+    environment: &Environment,
+) -> Result<Config, Problems> {
+    let context = Context::new(places);
+    let mut top = Reader::new(&context, table);
+    let (identity, presentation) = server::read(&mut top, environment.state_directory.as_deref());
+    let state = identity.state_directory.clone();
+    let listeners = listener::read(&mut top);
+    let database = database::read(&mut top.section("database"), &state);
+    let registration = registration::read(&mut top.section("registration"));
+    let passwords = password::read(&mut top.section("passwords"));
+    let sessions = session::read(&mut top.section("sessions"));
+    let profiles = profile::read(&mut top.section("profiles"));
+    let presence = presence::read(&mut top.section("presence"));
+    let user_directory = user_directory::read(&mut top.section("user_directory"));
+    let rooms = room::read(&mut top.section("rooms"));
+    let rate_limits = rate_limit::read(&mut top.section("rate_limits"));
+    let well_known = well_known::read(&mut top.section("well_known"));
+    let cache = cache::read(&mut top.section("cache"));
+    let Log { level, format } = log::read(&mut top.section("log"));
+    let admin = admin::read(&mut top.section("admin"), &state);
+    let limits = limits::read(&mut top.section("limits"));
+    drop(top);
+    let (entries, problems) = context.finish();
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    let fixed = Fixed { identity, listeners, database, cache, admin, limits, log_format: format };
+    let reloadable = Reloadable {
+        presentation,
+        registration,
+        passwords,
+        sessions,
+        profiles,
+        presence,
+        user_directory,
+        rooms,
+        rate_limits,
+        well_known,
+        log_level: level,
+    };
+    Ok(Config { fixed, reloadable, entries })
+}

@@ -1,0 +1,148 @@
+//! Which files make the configuration, and in what order.
+//!
+//! `homeserver.toml` of the first directory that has one, then the fragments `conf.d/*.toml` of all
+//! directories sorted by file name. A fragment masks those of the same name in later directories;
+//! an empty file or a link to `/dev/null` has nothing to say and so masks without replacement.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::problem::Problem;
+
+/// Name of the main file.
+pub const MAIN_FILE: &str = "homeserver.toml";
+/// Name of the directory of fragments beside it.
+pub const FRAGMENTS: &str = "conf.d";
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The layers of the system.
+    System,
+    /// One main file and the fragments beside it.
+    File(PathBuf),
+}
+
+/// What the process finds around it; tests put directories of their own here.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Directories of the system's layers, strongest first.
+    pub directories: Vec<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<PathBuf>,
+    /// `$STATE_DIRECTORY`.
+    pub state_directory: Option<PathBuf>,
+}
+
+impl Environment {
+    /// That of this process.
+    pub fn of_process() -> Self {
+        // Of a list systemd puts the first directory first; it is the one of this unit.
+        let first = |name| {
+            let value = std::env::var_os(name)?;
+            std::env::split_paths(&value).next().filter(|path| path.is_absolute())
+        };
+        Self {
+            directories: ["/etc", "/run", "/usr/lib"]
+                .map(|root| Path::new(root).join("matrix-homeserver"))
+                .into(),
+            credentials: first("CREDENTIALS_DIRECTORY"),
+            state_directory: first("STATE_DIRECTORY"),
+        }
+    }
+
+    /// The directory that relative paths of the configuration start from.
+    pub(crate) fn configuration_directory(&self, source: &Source) -> PathBuf {
+        match source {
+            Source::System => self.directories.first().cloned().unwrap_or_default(),
+            Source::File(path) => parent(path),
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// The files of the configuration, weakest first.
+pub(crate) fn files(
+    source: &Source,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Vec<PathBuf> {
+    match source {
+        Source::File(path) => {
+            let mut files = vec![path.clone()];
+            files.extend(fragments(&[parent(path)], problems));
+            files
+        }
+        Source::System => {
+            let mains = environment.directories.iter().map(|directory| directory.join(MAIN_FILE));
+            let mut files: Vec<_> = mains.filter(|path| is_there(path)).take(1).collect();
+            files.extend(fragments(&environment.directories, problems));
+            if files.is_empty() {
+                problems.push(nothing(&environment.directories));
+            }
+            files
+        }
+    }
+}
+
+/// Whether something has that name, even if it cannot be read: that is an error, not an absence.
+fn is_there(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+fn nothing(directories: &[PathBuf]) -> Problem {
+    let places: Vec<_> = directories
+        .iter()
+        .map(|directory| directory.join(MAIN_FILE).display().to_string())
+        .collect();
+    Problem::nowhere(format!(
+        "there is no configuration: none of {} exists; \
+         `matrix-homeserver config generate` makes one",
+        places.join(", ")
+    ))
+}
+
+fn fragments(directories: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut by_name: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for directory in directories {
+        let directory = directory.join(FRAGMENTS);
+        match names(&directory) {
+            Ok(names) => {
+                for name in names {
+                    by_name.entry(name.clone()).or_insert_with(|| directory.join(name));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let reason = format!("cannot read {}: {error}", directory.display());
+                problems.push(Problem::nowhere(reason));
+            }
+        }
+    }
+    by_name.into_values().collect()
+}
+
+fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
