@@ -2,9 +2,24 @@
 //!
 //! Spec: client-server API, "Room Aliases".
 
+use proto::{draft::Draft, number::RoomNumber, visibility::HistoryVisibility};
 use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId};
+use serde::Deserialize;
+use store::room::aliases::{self, AliasRow};
 
-use crate::{RoomError, Rooms};
+use crate::{
+    RoomError, RoomView, Rooms,
+    ports::Act,
+    rooms::Inner,
+    stage::Stage,
+};
+
+/// How many aliases of a room are listed.
+const LIST_MAX: usize = 500;
+/// How many aliases one room can have.
+const ALIASES_MAX: usize = 1000;
+/// How many servers are named for an alias.
+const SERVERS_MAX: usize = 20;
 
 impl Rooms {
     /// The room that an alias points at, and servers that know it.
@@ -12,30 +27,68 @@ impl Rooms {
         &self,
         alias: &RoomAliasId,
     ) -> Result<Option<(OwnedRoomId, Vec<OwnedServerName>)>, RoomError> {
-        let _ = alias;
-        todo!()
+        let Some(row) = self.inner.find_alias(alias).await? else { return Ok(None) };
+        let Some(room) = self.find_by_number(row.room).await? else { return Ok(None) };
+        let mut servers = vec![self.server_name().to_owned()];
+        for (_, member) in room.view().joined() {
+            if servers.len() == SERVERS_MAX {
+                break;
+            }
+            let server = member.user_id.server_name();
+            if !servers.iter().any(|known| known == server) {
+                servers.push(server.to_owned());
+            }
+        }
+        Ok(Some((room.id().to_owned(), servers)))
     }
 
-    /// Points a new alias at a room.
+    /// Points a new alias at a room. Its members may do so.
     pub async fn create_alias(
         &self,
         user: &UserId,
         alias: &RoomAliasId,
         room_id: &RoomId,
     ) -> Result<(), RoomError> {
-        let _ = (user, alias, room_id);
-        todo!()
+        if alias.server_name() != self.server_name() {
+            return Err(RoomError::InvalidParam("the alias is of another server".to_owned()));
+        }
+        self.check(user, Act::CreateAlias(alias, room_id))?;
+        let room = self.find(room_id).await?.ok_or(RoomError::RoomNotFound)?;
+        let number = self.inner.find_user(user).await?.ok_or(RoomError::NotInRoom)?;
+        if !room.view().is_joined(number) {
+            return Err(RoomError::NotInRoom);
+        }
+        let (alias, row) = (alias.to_owned(), AliasRow { room: room.number(), creator: number });
+        let work = self.inner.setup.store.write(move |txn| {
+            if aliases::list(txn, row.room, ALIASES_MAX)?.len() == ALIASES_MAX {
+                return Err(RoomError::Limit("the room has too many aliases"));
+            }
+            if aliases::insert(txn, &alias, row)? { Ok(()) } else { Err(RoomError::AliasTaken) }
+        });
+        work.await
     }
 
-    /// Removes an alias: its creator may, and whoever may set the room's canonical alias, and administrators of the server.
+    /// Removes an alias: its creator may, and whoever may set the room's canonical alias, and administrators of the
+    /// server.
     pub async fn delete_alias(
         &self,
         user: &UserId,
         alias: &RoomAliasId,
         is_admin: bool,
     ) -> Result<(), RoomError> {
-        let _ = (user, alias, is_admin);
-        todo!()
+        let row = self.inner.find_alias(alias).await?.ok_or(RoomError::AliasNotFound)?;
+        let number = self.inner.find_user(user).await?;
+        if !is_admin && number != Some(row.creator) {
+            let room = self.find_by_number(row.room).await?.ok_or(RoomError::AliasNotFound)?;
+            let view = room.view();
+            let joined = number.is_some_and(|number| view.is_joined(number));
+            if !joined || !view.powers().may_send(user, "m.room.canonical_alias", true) {
+                return Err(RoomError::Forbidden("you may not delete this alias"));
+            }
+        }
+        let alias = alias.to_owned();
+        let work = self.inner.setup.store.write(move |txn| aliases::remove(txn, &alias));
+        if work.await? { Ok(()) } else { Err(RoomError::AliasNotFound) }
     }
 
     /// The local aliases of a room, for its members and, where it is world readable, for everybody.
@@ -44,7 +97,65 @@ impl Rooms {
         user: &UserId,
         room_id: &RoomId,
     ) -> Result<Vec<OwnedRoomAliasId>, RoomError> {
-        let _ = (user, room_id);
-        todo!()
+        let room = self.known(room_id).await?;
+        let number = self.inner.find_user(user).await?;
+        if !may_list(&room.view(), number) {
+            return Err(RoomError::NotInRoom);
+        }
+        self.inner.list_aliases(room.number()).await
     }
+}
+
+fn may_list(view: &RoomView, user: Option<proto::number::UserNumber>) -> bool {
+    let joined = user.is_some_and(|user| view.is_joined(user));
+    joined || view.history_visibility() == HistoryVisibility::WorldReadable
+}
+
+impl Inner {
+    async fn find_alias(&self, alias: &RoomAliasId) -> Result<Option<AliasRow>, RoomError> {
+        let alias = alias.to_owned();
+        Ok(self.setup.store.read(move |snapshot| aliases::find(snapshot, &alias)).await?)
+    }
+
+    async fn list_aliases(&self, room: RoomNumber) -> Result<Vec<OwnedRoomAliasId>, RoomError> {
+        let read = self.setup.store.read(move |snapshot| aliases::list(snapshot, room, LIST_MAX));
+        Ok(read.await?)
+    }
+}
+
+/// What a canonical alias event names.
+#[derive(Default, Deserialize)]
+struct Canonical {
+    alias: Option<String>,
+    #[serde(default)]
+    alt_aliases: Vec<String>,
+}
+
+impl Canonical {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.alias.iter().filter(|alias| !alias.is_empty()).chain(&self.alt_aliases)
+    }
+}
+
+/// Checks that every alias that a canonical alias event adds points at the room.
+pub(crate) async fn check_canonical(stage: &Stage<'_>, draft: &Draft) -> Result<(), RoomError> {
+    let is_canonical = draft.state_key.as_deref() == Some("")
+        && draft.event_type.to_string() == "m.room.canonical_alias";
+    if !is_canonical {
+        return Ok(());
+    }
+    let asked = serde_json::from_str::<Canonical>(draft.content.get())
+        .map_err(|error| RoomError::BadContent(error.to_string()))?;
+    let present = stage.view.state_pdu(store::numbers::CANONICAL_ALIAS);
+    let present = present.and_then(|pdu| serde_json::from_str::<Canonical>(pdu.content()).ok());
+    let present = present.unwrap_or_default();
+    for alias in asked.all().filter(|alias| !present.all().any(|known| known == *alias)) {
+        let invalid = |_| RoomError::InvalidParam(format!("{alias} is no room alias"));
+        let parsed = RoomAliasId::parse(alias).map_err(invalid)?;
+        let row = stage.inner.find_alias(&parsed).await?;
+        if row.is_none_or(|row| row.room != stage.view.number) {
+            return Err(RoomError::BadAlias(format!("{alias} does not point at this room")));
+        }
+    }
+    Ok(())
 }

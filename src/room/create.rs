@@ -2,10 +2,45 @@
 //!
 //! Spec: client-server API, `POST /createRoom`.
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomVersionId, api::client::room::create_room::v3::RoomPreset};
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
-use crate::{MemberProfile, RoomError, Rooms};
+use imbl::OrdMap;
+use proto::{
+    clock::random_string,
+    draft::Placement,
+    number::RoomNumber,
+    pdu::Pdu,
+    rules::Rules,
+    state::StateMap,
+};
+use ruma::{
+    OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, RoomVersionId,
+    api::client::room::create_room::v3::RoomPreset,
+};
+use serde_json::value::RawValue;
+use smallvec::smallvec;
+use store::{
+    numbers::CREATE,
+    room::{event::Body, levels::Node},
+};
+
+use crate::{
+    MemberProfile, RoomError, RoomView, Rooms,
+    members::Members,
+    ports::Act,
+    recipe::{Recipe, recipe},
+    room::Core,
+    stage::{NewRoom, Stage},
+    tip::Tip,
+    view::Parts,
+};
+
+/// The most users that are invited when a room is created.
+pub const INVITES_MAX: usize = 200;
+/// The most state events that a room is created with.
+pub const INITIAL_STATE_MAX: usize = 200;
+/// The random characters of a room id that is not computed from the create event.
+const ROOM_ID_LENGTH: usize = 18;
 
 /// A state event that a new room begins with.
 #[derive(Clone, Debug)]
@@ -52,7 +87,157 @@ pub struct CreateRoom {
 impl Rooms {
     /// Creates a room.
     pub async fn create(&self, request: CreateRoom) -> Result<OwnedRoomId, RoomError> {
-        let _ = request;
-        todo!()
+        let settings = self.inner.setup.settings.load_full();
+        let version = request.version.as_ref().unwrap_or(&settings.default_version);
+        let rules = Rules::of(version.as_str())
+            .ok_or_else(|| RoomError::UnsupportedVersion(version.clone()))?;
+        self.check(&request.creator, Act::Create(version))?;
+        for (invited, _) in &request.invite {
+            self.check_invite(&request, invited)?;
+        }
+        if request.invite.len() > INVITES_MAX || request.initial_state.len() > INITIAL_STATE_MAX {
+            return Err(RoomError::Limit("too many invitations or state events at once"));
+        }
+        if request.public && !settings.publishing {
+            return Err(RoomError::Forbidden("rooms cannot be published on this server"));
+        }
+        let alias = self.new_alias(&request).await?;
+        let recipe = recipe(&request, rules, alias.as_ref(), settings.federate_by_default)?;
+        let plan = Plan { rules, creator: request.creator, alias, public: request.public, recipe };
+        self.build(&plan, Vec::new()).await
     }
+
+    fn check_invite(&self, request: &CreateRoom, invited: &OwnedUserId) -> Result<(), RoomError> {
+        // The room has no id yet: what counts is who invites whom.
+        let nowhere = <&RoomId>::try_from("!new").map_err(|_| RoomError::RoomNotFound)?;
+        if *invited == request.creator {
+            return Err(RoomError::Forbidden("you cannot invite yourself"));
+        }
+        self.check(&request.creator, Act::Invite(nowhere, invited))
+    }
+
+    /// The alias that the room gets, if it is free.
+    async fn new_alias(
+        &self,
+        request: &CreateRoom,
+    ) -> Result<Option<OwnedRoomAliasId>, RoomError> {
+        let Some(localpart) = &request.alias_localpart else { return Ok(None) };
+        let text = format!("#{localpart}:{}", self.server_name());
+        let invalid = |_| RoomError::InvalidParam("the alias is not valid".to_owned());
+        let alias = RoomAliasId::parse(&text).map_err(invalid)?;
+        if localpart.contains(':') || localpart.is_empty() {
+            return Err(RoomError::InvalidParam("the alias is not valid".to_owned()));
+        }
+        let nowhere = <&RoomId>::try_from("!new").map_err(|_| RoomError::RoomNotFound)?;
+        self.check(&request.creator, Act::CreateAlias(&alias, nowhere))?;
+        if self.resolve_alias(&alias).await?.is_some() {
+            return Err(RoomError::AliasTaken);
+        }
+        Ok(Some(alias))
+    }
+
+    /// Builds a room as planned, in one change.
+    pub(crate) async fn build(
+        &self,
+        plan: &Plan,
+        rows: Vec<crate::ports::Rows>,
+    ) -> Result<OwnedRoomId, RoomError> {
+        let timestamp_ms = self.now_ms();
+        let create = self.sign_create(plan, timestamp_ms)?;
+        let room_id = create.room_id().to_owned();
+        let number = self.intern_plan(plan, &room_id).await?;
+        let body = Arc::new(Body::new(self.inner.numbering.next_event().await?, create));
+        let tip = self.first_tip(plan, number, &body).await?;
+        let core = Arc::new(Core::new(tip, store::Position(0), false));
+        core.set_published(plan.public);
+        let mut tip = self.lock(&core).await?;
+        let mut stage = Stage::new_room(&self.inner, &core, &tip, NewRoom { create: body });
+        for draft in &plan.recipe.drafts {
+            stage.add(draft, timestamp_ms).await.map_err(in_initial_state)?;
+        }
+        stage.extras.alias = plan.alias.clone().map(|alias| (alias, plan.creator.clone()));
+        stage.extras.rows = rows;
+        self.commit_stage(stage_of(stage, self)?, &mut tip).await?;
+        drop(tip);
+        Ok(room_id)
+    }
+
+    fn sign_create(&self, plan: &Plan, timestamp_ms: u64) -> Result<Arc<Pdu>, RoomError> {
+        let rules = plan.rules;
+        let room_id = if rules.room_id_is_create_event() {
+            None
+        } else {
+            let localpart = random_string(&*self.inner.setup.random, ROOM_ID_LENGTH);
+            let text = format!("!{localpart}:{}", self.server_name());
+            Some(RoomId::parse(text).map_err(|error| RoomError::Damaged(error.to_string()))?)
+        };
+        let placement = Placement {
+            room_id,
+            origin_server_ts: timestamp_ms,
+            depth: 1,
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+            event_id_localpart: self.inner.event_id_localpart(rules),
+        };
+        let signed = self.inner.sign(&plan.recipe.create, &placement, rules)?;
+        let authorized = signed.into_own().authorize(|_| None, |_, _| None);
+        let pdu = authorized.map_err(|rejected| RoomError::BadContent(rejected.denied.to_string()))?;
+        Ok(pdu.into_pdu())
+    }
+
+    /// Gives numbers to everybody and everything that the room names, so that building it needs no further change.
+    async fn intern_plan(&self, plan: &Plan, room_id: &RoomId) -> Result<RoomNumber, RoomError> {
+        let pairs = plan.recipe.drafts.iter().filter_map(|draft| {
+            Some((draft.event_type.to_string(), draft.state_key.clone()?))
+        });
+        let pairs = pairs.collect::<Vec<_>>();
+        let number = self.inner.intern_room(room_id, &pairs).await?;
+        Ok(number)
+    }
+
+    /// The room with nothing but its create event.
+    async fn first_tip(
+        &self,
+        plan: &Plan,
+        number: RoomNumber,
+        create: &Arc<Body>,
+    ) -> Result<Tip, RoomError> {
+        let group = self.inner.numbering.next_group().await?;
+        let entry = (CREATE.0, create.number().0);
+        let path = vec![Arc::new(Node::root(group.0, vec![entry]))];
+        let view = RoomView::new(Parts {
+            number,
+            id: create.pdu().room_id().to_owned(),
+            rules: plan.rules,
+            revision: 0,
+            group,
+            state: StateMap::unit(CREATE, create.number()),
+            depth: 1,
+            tips: smallvec![Arc::clone(create)],
+            pinned: OrdMap::unit(CREATE, Arc::clone(create)),
+            members: Members::default(),
+        })?;
+        Ok(Tip::new(Arc::new(view), path))
+    }
+}
+
+fn stage_of(stage: Stage<'_>, rooms: &Rooms) -> Result<crate::queue::Staged, RoomError> {
+    stage.finish(rooms).ok_or_else(|| RoomError::Damaged("a new room has no events".to_owned()))
+}
+
+/// A rule that denies one of a new room's first events says that what was asked for contradicts itself.
+fn in_initial_state(error: RoomError) -> RoomError {
+    match error {
+        RoomError::Denied(denied) => RoomError::InvalidRoomState(denied.to_string()),
+        other => other,
+    }
+}
+
+/// A room that is about to be built.
+pub(crate) struct Plan {
+    pub(crate) rules: &'static Rules,
+    pub(crate) creator: OwnedUserId,
+    pub(crate) alias: Option<OwnedRoomAliasId>,
+    pub(crate) public: bool,
+    pub(crate) recipe: Recipe,
 }

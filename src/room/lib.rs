@@ -6,11 +6,26 @@
 //!
 //! Spec: client-server API, "Rooms"; server-server API, "PDUs", "Room State Resolution".
 
+mod draft;
 mod error;
+mod join_rules;
+mod keys;
+mod load;
+mod members;
+mod numbering;
+mod persist;
 mod ports;
+mod reach;
+mod reach_cache;
+mod recipe;
 mod room;
 mod rooms;
 mod settings;
+mod stage;
+mod third_party;
+mod tip;
+mod txn;
+mod upgrade_powers;
 mod view;
 
 pub mod alias;
@@ -26,7 +41,7 @@ pub mod users;
 
 pub use error::RoomError;
 pub use membership::MemberProfile;
-pub use ports::{AllowAll, Policy, PushActions};
+pub use ports::{Act, AllowAll, Policy, PushActions, Rows};
 pub use proto::{draft::Draft, visibility::Membership};
 pub use query::{PageToken, Visible};
 pub use queue::{Submission, Submitted, TxnKey};
@@ -34,4 +49,5 @@ pub use room::Room;
 pub use rooms::{Rooms, Setup};
 pub use settings::{Settings, SettingsHandle};
 pub use store::room::event::{Event, Outcome, Place};
-pub use view::RoomView;
+pub use users::{UserRoom, UserRooms};
+pub use view::{JoinRule, Member, RoomView};

@@ -1,11 +1,27 @@
 //! Changes of membership that clients ask for.
 //!
+//! Whether a change is allowed the authorization rules say; here stands what clients may not ask for although the rules
+//! would let the event pass, and what asks for nothing because it is so already.
+//!
 //! Spec: client-server API, "Room membership".
 
-use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
-use crate::{RoomError, Rooms, Submitted};
+use proto::{draft::Draft, visibility::Membership};
+use ruma::{
+    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId,
+    events::TimelineEventType,
+};
+use serde_json::{Map, Value, value::RawValue};
+use store::room::{event::Body, keys, members};
+
+use crate::{
+    Room, RoomError, Rooms, Submission, Submitted,
+    join_rules::authorise_join,
+    ports::Act,
+    queue::Work,
+    stage::Stage,
+};
 
 /// The profile fields that stand in member events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,53 +66,274 @@ pub struct OtherMembership {
     pub is_direct: bool,
 }
 
+/// The content of a member event in the making.
+struct Content(Map<String, Value>);
+
+impl Content {
+    fn new(membership: &str, reason: Option<String>) -> Self {
+        let mut content = Map::new();
+        content.insert("membership".to_owned(), membership.into());
+        if let Some(reason) = reason {
+            content.insert("reason".to_owned(), reason.into());
+        }
+        Self(content)
+    }
+
+    fn with_profile(mut self, profile: MemberProfile) -> Self {
+        let fields = [("displayname", profile.displayname), ("avatar_url", profile.avatar_url)];
+        for (key, value) in fields {
+            if let Some(value) = value {
+                self.0.insert(key.to_owned(), value.into());
+            }
+        }
+        self
+    }
+
+    fn with(mut self, key: &str, value: Value) -> Self {
+        self.0.insert(key.to_owned(), value);
+        self
+    }
+
+    fn draft(&self, sender: OwnedUserId, target: &UserId) -> Result<Draft, RoomError> {
+        let content = serde_json::value::to_raw_value(&self.0)
+            .map_err(|error| RoomError::BadContent(error.to_string()))?;
+        Ok(Draft {
+            sender,
+            event_type: TimelineEventType::RoomMember,
+            state_key: Some(target.to_string()),
+            content,
+            redacts: None,
+        })
+    }
+}
+
+/// A change of membership under way.
+struct Change<'c> {
+    rooms: &'c Rooms,
+    sender: &'c UserId,
+    target: &'c UserId,
+    membership: Membership,
+    content: Map<String, Value>,
+    /// Which memberships it may start from, and what to say otherwise.
+    from: &'static [Membership],
+    refusal: &'static str,
+    timestamp_ms: u64,
+}
+
+const ANY: &[Membership] = &[
+    Membership::Join,
+    Membership::Invite,
+    Membership::Knock,
+    Membership::Leave,
+    Membership::Ban,
+];
+
+/// The memberships that one can leave.
+const PRESENT: &[Membership] = &[Membership::Join, Membership::Invite, Membership::Knock];
+
+impl Work for Change<'_> {
+    async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
+        let present = self.present(stage).await?;
+        let old = present.as_ref().map_or(Membership::Leave, |body| membership_of(body));
+        if let Some(body) = &present
+            && self.is_so_already(old)
+        {
+            return Ok(body.event_id().to_owned());
+        }
+        if !self.from.contains(&old) {
+            return Err(RoomError::Forbidden(self.refusal));
+        }
+        let mut content = self.content.clone();
+        if self.membership == Membership::Join {
+            let authorising = authorise_join(self.rooms, &stage.view, self.target).await?;
+            if let Some(user) = authorising {
+                content.insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
+            }
+        }
+        let draft = member_draft(self.sender, self.target, self.membership, content)?;
+        let body = stage.add(&draft, self.timestamp_ms).await?;
+        Ok(body.event_id().to_owned())
+    }
+}
+
+impl Change<'_> {
+    /// The target's member event in the working state.
+    async fn present(&self, stage: &Stage<'_>) -> Result<Option<Arc<Body>>, RoomError> {
+        match stage.inner.find_user(self.target).await? {
+            Some(user) => stage.state_body(keys::member_key(user)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Joining when joined, leaving when gone: nothing is to be done.
+    fn is_so_already(&self, old: Membership) -> bool {
+        self.sender == self.target
+            && self.membership == old
+            && matches!(old, Membership::Join | Membership::Leave)
+    }
+}
+
+/// The draft of a member event.
+pub(crate) fn member_draft(
+    sender: &UserId,
+    target: &UserId,
+    membership: Membership,
+    mut content: Map<String, Value>,
+) -> Result<Draft, RoomError> {
+    content.insert("membership".to_owned(), membership.as_str().into());
+    Ok(Draft {
+        sender: sender.to_owned(),
+        event_type: TimelineEventType::RoomMember,
+        state_key: Some(target.to_string()),
+        content: raw(&content)?,
+        redacts: None,
+    })
+}
+
+/// A content as raw JSON.
+pub(crate) fn raw(content: &impl serde::Serialize) -> Result<Box<RawValue>, RoomError> {
+    serde_json::value::to_raw_value(content).map_err(|error| RoomError::BadContent(error.to_string()))
+}
+
+/// The membership that a member event says.
+pub(crate) fn membership_of(body: &Body) -> Membership {
+    body.pdu().membership().unwrap_or_default()
+}
+
+impl MemberProfile {
+    /// Puts the fields into a member event's content.
+    pub(crate) fn write(&self, content: &mut Map<String, Value>) {
+        if let Some(displayname) = &self.displayname {
+            content.insert("displayname".to_owned(), displayname.as_str().into());
+        }
+        if let Some(avatar_url) = &self.avatar_url {
+            content.insert("avatar_url".to_owned(), avatar_url.as_str().into());
+        }
+    }
+}
+
+fn content(profile: Option<&MemberProfile>, reason: Option<String>) -> Map<String, Value> {
+    let mut content = Map::new();
+    if let Some(profile) = profile {
+        profile.write(&mut content);
+    }
+    if let Some(reason) = reason {
+        content.insert("reason".to_owned(), reason.into());
+    }
+    content
+}
+
 impl Rooms {
     /// Joins a room. For a user who is joined already nothing happens.
     pub async fn join(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        self.check(&request.user, Act::Join(&request.room_id))?;
+        let Some(room) = self.find(&request.room_id).await? else {
+            return Err(RoomError::RoomNotFound);
+        };
+        if let Some(signed) = &request.third_party_signed {
+            crate::third_party::redeem(self, &room, &request.user, signed).await?;
+        }
+        let content = content(Some(&request.profile), request.reason);
+        let change = Change {
+            rooms: self,
+            sender: &request.user,
+            target: &request.user,
+            membership: Membership::Join,
+            content,
+            from: ANY,
+            refusal: "you may not join this room",
+            timestamp_ms: self.now_ms(),
+        };
+        self.change_membership(&room, change).await
     }
 
     /// Knocks on a room.
     pub async fn knock(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        self.check(&request.user, Act::Join(&request.room_id))?;
+        let Some(room) = self.find(&request.room_id).await? else {
+            return Err(RoomError::RoomNotFound);
+        };
+        let content = content(Some(&request.profile), request.reason);
+        let change = Change {
+            rooms: self,
+            sender: &request.user,
+            target: &request.user,
+            membership: Membership::Knock,
+            content,
+            from: &[Membership::Leave, Membership::Knock],
+            refusal: "you are joined to, invited to or banned from this room already",
+            timestamp_ms: self.now_ms(),
+        };
+        self.change_membership(&room, change).await
     }
 
     /// Leaves a room, refuses an invitation or takes back a knock.
     pub async fn leave(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        let Some(room) = self.find(&request.room_id).await? else {
+            return Err(RoomError::RoomNotFound);
+        };
+        let change = Change {
+            rooms: self,
+            sender: &request.user,
+            target: &request.user,
+            membership: Membership::Leave,
+            content: content(None, request.reason),
+            from: PRESENT,
+            refusal: "you are not in this room",
+            timestamp_ms: self.now_ms(),
+        };
+        self.change_membership(&room, change).await
     }
 
     /// Invites a user.
     pub async fn invite(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        self.check(&request.sender, Act::Invite(&request.room_id, &request.target))?;
+        let mut content = content(Some(&request.profile), request.reason.clone());
+        if request.is_direct {
+            content.insert("is_direct".to_owned(), true.into());
+        }
+        let from = &[Membership::Invite, Membership::Knock, Membership::Leave];
+        let refusal = "the user is in the room already, or banned from it";
+        self.change_other(&request, Membership::Invite, (from, refusal), content).await
     }
 
     /// Kicks a user: also takes back an invitation or refuses a knock.
     pub async fn kick(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        let content = content(None, request.reason.clone());
+        let from = (PRESENT, "the user is not in the room");
+        self.change_other(&request, Membership::Leave, from, content).await
     }
 
     /// Bans a user.
     pub async fn ban(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        let content = content(None, request.reason.clone());
+        self.change_other(&request, Membership::Ban, (ANY, ""), content).await
     }
 
     /// Unbans a user.
     pub async fn unban(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        let content = content(None, request.reason.clone());
+        let from = (&[Membership::Ban][..], "the user is not banned");
+        self.change_other(&request, Membership::Leave, from, content).await
     }
 
     /// Forgets a room that the user has left.
     pub async fn forget(&self, user: &UserId, room_id: &RoomId) -> Result<(), RoomError> {
-        let _ = (user, room_id);
-        todo!()
+        let room = self.inner.find_room_number(room_id).await?.ok_or(RoomError::RoomNotFound)?;
+        let user = self.inner.find_user(user).await?.ok_or(RoomError::RoomNotFound)?;
+        let rooms = self.memberships(user).await?;
+        let entry = rooms.get(&room).ok_or(RoomError::RoomNotFound)?;
+        if PRESENT.contains(&entry.membership) {
+            return Err(RoomError::StillInRoom);
+        }
+        let inner = Arc::clone(&self.inner);
+        let work = self.inner.setup.store.write(move |txn| {
+            let forgotten = members::forget(txn, room, user)?;
+            let inner = Arc::clone(&inner);
+            txn.on_commit(Box::new(move || inner.users.forget(user, room)));
+            Ok::<_, RoomError>(forgotten)
+        });
+        if work.await? { Ok(()) } else { Err(RoomError::StillInRoom) }
     }
 
     /// Puts a new member event with these profile fields into a room that the user is joined to.
@@ -106,7 +343,102 @@ impl Rooms {
         room_id: &RoomId,
         profile: MemberProfile,
     ) -> Result<(), RoomError> {
-        let _ = (user, room_id, profile);
-        todo!()
+        let room = self.known(room_id).await?;
+        let number = self.inner.find_user(user).await?.ok_or(RoomError::NotInRoom)?;
+        if !room.view().is_joined(number) {
+            return Err(RoomError::NotInRoom);
+        }
+        let draft = member_draft(user, user, Membership::Join, content(Some(&profile), None))?;
+        let (room_id, timestamp_ms, txn) = (room_id.to_owned(), None, None);
+        self.submit(Submission { room_id, draft, timestamp_ms, txn }).await?;
+        Ok(())
+    }
+
+    pub(crate) fn check(&self, user: &UserId, act: Act<'_>) -> Result<(), RoomError> {
+        self.inner.setup.policy.check(user, act).map_err(RoomError::Forbidden)
+    }
+
+    async fn change_other(
+        &self,
+        request: &OtherMembership,
+        membership: Membership,
+        (from, refusal): (&'static [Membership], &'static str),
+        content: Map<String, Value>,
+    ) -> Result<Submitted, RoomError> {
+        let room = self.known(&request.room_id).await?;
+        let change = Change {
+            rooms: self,
+            sender: &request.sender,
+            target: &request.target,
+            membership,
+            content,
+            from,
+            refusal,
+            timestamp_ms: self.now_ms(),
+        };
+        self.change_membership(&room, change).await
+    }
+
+    async fn change_membership(
+        &self,
+        room: &Room,
+        change: Change<'_>,
+    ) -> Result<Submitted, RoomError> {
+        if !self.is_local(change.sender) {
+            return Err(RoomError::Forbidden("the sender is not a user of this server"));
+        }
+        self.change(room, &change).await
+    }
+
+    /// A member event that came as a state event: the same rules as for the endpoints, with the client's own content.
+    pub(crate) async fn submit_member(
+        &self,
+        submission: Submission,
+    ) -> Result<Submitted, RoomError> {
+        let room = self.known(&submission.room_id).await?;
+        let timestamp_ms = submission.timestamp_ms.unwrap_or_else(|| self.now_ms());
+        self.change(&room, &SubmitMember { rooms: self, submission: &submission, timestamp_ms }).await
+    }
+}
+
+/// A member event as a client wrote it.
+struct SubmitMember<'s> {
+    rooms: &'s Rooms,
+    submission: &'s Submission,
+    timestamp_ms: u64,
+}
+
+impl Work for SubmitMember<'_> {
+    async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
+        let mut draft = self.submission.draft.clone();
+        if let Some(same) = stage.find_same(&draft).await? {
+            return Ok(same);
+        }
+        let mut content = serde_json::from_str::<Map<String, Value>>(draft.content.get())
+            .map_err(|error| RoomError::BadContent(error.to_string()))?;
+        let membership = content.get("membership").and_then(Value::as_str);
+        let membership = membership.and_then(Membership::parse).ok_or_else(|| {
+            RoomError::BadContent("a member event needs a known `membership`".to_owned())
+        })?;
+        let room_id = &self.submission.room_id;
+        let target = draft.state_key.as_deref().and_then(|key| <&UserId>::try_from(key).ok());
+        match (membership, target) {
+            (Membership::Join, Some(user)) if *user == *draft.sender => {
+                self.rooms.check(user, Act::Join(room_id))?;
+                if let Some(authorising) = authorise_join(self.rooms, &stage.view, user).await? {
+                    let authorising = authorising.to_string();
+                    content.insert("join_authorised_via_users_server".to_owned(), authorising.into());
+                    draft.content = raw(&content)?;
+                }
+            }
+            (Membership::Invite, Some(user)) => {
+                self.rooms.check(&draft.sender, Act::Invite(room_id, user))?;
+            }
+            _ => {}
+        }
+        let body = stage.add(&draft, self.timestamp_ms).await?;
+        let txn = self.submission.txn.as_ref().map(|key| key.stage(room_id));
+        stage.set_txn(txn);
+        Ok(body.event_id().to_owned())
     }
 }

@@ -5,12 +5,26 @@
 //! transaction only the room's revision is checked. Who fails there drops the tip; the room is loaded again and the event tried
 //! again, at most [`ATTEMPTS_MAX`] times.
 
+use std::sync::Arc;
+
 use proto::{draft::Draft, number::Position};
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
+use ruma::{
+    OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId,
+    events::TimelineEventType,
+};
+use store::room::event::{Body, Event, Outcome};
+use tokio::sync::MutexGuard;
 
-use crate::{RoomError, Rooms};
+use crate::{
+    RoomError, Rooms,
+    persist::{RoomChange, WriteError, Written},
+    ports::Rows,
+    room::{Core, Flight, Room},
+    stage::Stage,
+    tip::Tip,
+};
 
-/// How often an event is tried when the room changes under it.
+/// How often a change is tried when the room changes under it.
 pub const ATTEMPTS_MAX: usize = 5;
 
 /// A client's idempotency key: one device, one endpoint, one transaction id.
@@ -20,7 +34,7 @@ pub struct TxnKey {
     pub user: OwnedUserId,
     /// The device.
     pub device: OwnedDeviceId,
-    /// The endpoint: the path up to the transaction id, decoded (`send/m.room.message`, `redact/$event`). The room is added.
+    /// The endpoint: the path between room and transaction id, decoded (`send/m.room.message`, `redact/$event`).
     pub endpoint: String,
     /// The client's transaction id.
     pub txn_id: OwnedTransactionId,
@@ -48,22 +62,228 @@ pub struct Submitted {
     pub position: Position,
 }
 
+/// What is done under a room's lock. It may run more than once.
+pub(crate) trait Work: Sync {
+    /// What it finds out; an event that is there already, or the one that it added.
+    fn run(
+        &self,
+        stage: &mut Stage<'_>,
+    ) -> impl Future<Output = Result<OwnedEventId, RoomError>> + Send;
+}
+
+/// One event, as it was submitted.
+struct SubmitOne<'s> {
+    submission: &'s Submission,
+    timestamp_ms: u64,
+}
+
+impl Work for SubmitOne<'_> {
+    async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
+        let draft = &self.submission.draft;
+        if let Some(same) = stage.find_same(draft).await? {
+            return Ok(same);
+        }
+        crate::alias::check_canonical(stage, draft).await?;
+        let body = stage.add(draft, self.timestamp_ms).await?;
+        let txn = self.submission.txn.as_ref().map(|key| key.stage(&self.submission.room_id));
+        stage.set_txn(txn);
+        Ok(body.event_id().to_owned())
+    }
+}
+
 impl Rooms {
     /// Puts a local event into its room, durably. The only way for local events, whatever they are.
     ///
-    /// `m.room.member`, `m.room.canonical_alias` and `m.room.redaction` are checked as their own endpoints would.
+    /// A state event that says what the state says already is not sent again: the answer is the event that says so. A member event is
+    /// treated as the membership endpoints would.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, RoomError> {
-        let _ = submission;
-        todo!()
+        if !self.is_local(&submission.draft.sender) {
+            return Err(RoomError::Forbidden("the sender is not a user of this server"));
+        }
+        if let Some(txn) = &submission.txn
+            && let Some(event_id) = self.inner.txns.get(&txn.stage(&submission.room_id).hash)
+        {
+            return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
+        }
+        if submission.draft.event_type == TimelineEventType::RoomMember
+            && submission.draft.state_key.is_some()
+        {
+            return self.submit_member(submission).await;
+        }
+        let room = self.known(&submission.room_id).await?;
+        let timestamp_ms = submission.timestamp_ms.unwrap_or_else(|| self.now_ms());
+        self.change(&room, &SubmitOne { submission: &submission, timestamp_ms }).await
     }
 
-    /// The event that was sent with this key before.
-    pub async fn find_txn(
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.inner.setup.clock.now_ms()
+    }
+
+    /// Does some work under the room's lock and commits what it staged.
+    pub(crate) async fn change(
         &self,
-        room_id: &ruma::RoomId,
-        txn: &TxnKey,
+        room: &Room,
+        work: &impl Work,
+    ) -> Result<Submitted, RoomError> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(&room.0, work).await {
+                Ok(submitted) => return Ok(submitted),
+                Err(WriteError::Stale) => room.0.break_tip(),
+                Err(WriteError::Repeated(hash)) => {
+                    room.0.break_tip();
+                    let event_id = self.inner.find_txn(hash).await?;
+                    let event_id = event_id.ok_or(RoomError::Busy)?;
+                    return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
+                }
+                Err(WriteError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(RoomError::Busy)
+    }
+
+    async fn attempt(
+        &self,
+        core: &Arc<Core>,
+        work: &impl Work,
+    ) -> Result<Submitted, WriteError> {
+        let mut tip = self.lock(core).await?;
+        let mut stage = Stage::new(&self.inner, core, &tip);
+        let event_id = work.run(&mut stage).await?;
+        let Some(staged) = stage.finish(self) else {
+            return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
+        };
+        let change = Arc::clone(&staged.change);
+        let commit = self.inner.setup.store.enqueue(move |txn| change.write(txn)).await?;
+        staged.put_on(&mut tip);
+        drop(tip);
+        match commit.await {
+            Ok(Written { position }) => Ok(Submitted { event_id, position }),
+            Err(error) => {
+                core.break_tip();
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits a stage and waits for it, with the lock held: for a room that nobody else knows yet.
+    pub(crate) async fn commit_stage(
+        &self,
+        staged: Staged,
+        tip: &mut Tip,
+    ) -> Result<Written, RoomError> {
+        let change = Arc::clone(&staged.change);
+        let written = self.inner.setup.store.write(move |txn| change.write(txn)).await;
+        staged.put_on(tip);
+        written.map_err(|error| match error {
+            WriteError::Failed(error) => error,
+            WriteError::Stale | WriteError::Repeated(_) => RoomError::Busy,
+        })
+    }
+
+    /// Takes the room's lock, with a tip that can be built on.
+    pub(crate) async fn lock<'c>(
+        &self,
+        core: &'c Core,
+    ) -> Result<MutexGuard<'c, Tip>, RoomError> {
+        let mut tip = core.tip.lock().await;
+        if core.is_broken() {
+            core.settle().await;
+            let (loader, number) = (self.inner.loader.clone(), core.number);
+            let load = move |snapshot: &mut store::Snapshot<'_>| loader.load(snapshot, number);
+            let loaded = self.inner.setup.store.read(load).await?;
+            let loaded = loaded.ok_or(RoomError::RoomNotFound)?;
+            *tip = loaded.tip;
+            core.reset(Arc::clone(&tip.view));
+        }
+        tip.prune(core.view().revision);
+        Ok(tip)
+    }
+}
+
+/// What a stage has become: a change for the writer, and what the tip will be.
+pub(crate) struct Staged {
+    pub(crate) change: Arc<RoomChange>,
+    tip: Tip,
+}
+
+impl Staged {
+    fn put_on(self, tip: &mut Tip) {
+        tip.view = self.tip.view;
+        tip.path = self.tip.path;
+        tip.pending.extend(self.tip.pending);
+        tip.chain_ends.extend(self.tip.chain_ends);
+    }
+}
+
+impl Stage<'_> {
+    /// The event that says already what a state event would say: same sender, same content.
+    pub(crate) async fn find_same(
+        &self,
+        draft: &Draft,
     ) -> Result<Option<OwnedEventId>, RoomError> {
-        let _ = (room_id, txn);
-        todo!()
+        let Some(state_key) = &draft.state_key else { return Ok(None) };
+        let pair = (draft.event_type.to_string(), state_key.clone());
+        let keys = self.inner.find_keys(&[pair]).await?;
+        let Some(Some(key)) = keys.first() else { return Ok(None) };
+        let Some(body) = self.state_body(*key).await? else { return Ok(None) };
+        let content = proto::json::canonical(draft.content.get(), self.view.rules.json);
+        let same = *body.pdu().sender() == *draft.sender
+            && content.is_ok_and(|content| content == body.pdu().content());
+        Ok(same.then(|| body.event_id().to_owned()))
+    }
+
+    /// What the newest event was sent with.
+    pub(crate) fn set_txn(&mut self, txn: Option<crate::txn::StagedTxn>) {
+        if let Some(event) = self.events.last_mut() {
+            event.txn = txn;
+        }
+    }
+
+    /// Ends the stage; `None` if nothing was added.
+    pub(crate) fn finish(mut self, rooms: &Rooms) -> Option<Staged> {
+        if self.events.is_empty() {
+            return None;
+        }
+        let mut rows = std::mem::take(&mut self.extras.rows);
+        rows.extend(self.rows());
+        let core = self.core.as_ref()?;
+        let view = Arc::new(self.view);
+        let changed = self.events.iter().any(|event| !event.changes.is_empty());
+        let summary = (changed && core.is_published()).then(|| crate::directory::summary(&view));
+        let change = RoomChange {
+            rooms: rooms.clone(),
+            flight: Flight::begin(core),
+            from_revision: self.from_revision,
+            view: Arc::clone(&view),
+            events: self.events,
+            groups: self.groups,
+            links: self.links,
+            summary,
+            rows,
+            alias: self.extras.alias,
+        };
+        let mut tip = Tip::new(view, self.path);
+        tip.pending = self.pending;
+        tip.chain_ends = self.chain_ends;
+        Some(Staged { change: Arc::new(change), tip })
+    }
+
+    /// The rows that count the events for those whom they notify.
+    fn rows(&self) -> Vec<Rows> {
+        let Some(push) = &self.inner.setup.push else { return Vec::new() };
+        let placed = self.events.iter().filter(|event| event.depth.is_some());
+        let evaluate = |body: &Arc<Body>| {
+            let event = Event {
+                room: self.view.number,
+                outcome: Outcome::Accepted,
+                key: None,
+                group: None,
+                place: None,
+                replaces: None,
+                body: Arc::clone(body),
+            };
+            push.evaluate(&Arc::new(event), &self.view)
+        };
+        placed.filter_map(|event| evaluate(&event.body)).collect()
     }
 }

@@ -1,8 +1,20 @@
 //! Redactions: asked for by clients, applied to stored events, waiting for targets that are not here yet.
+//!
+//! Spec: client-server API, "Redactions"; the "Handling redactions" of each room version.
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use std::sync::Arc;
 
-use crate::{RoomError, Rooms, Submitted, TxnKey};
+use proto::{draft::Draft, pdu::Pdu, power::Level, redact::may_apply};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, events::TimelineEventType};
+use serde_json::json;
+use store::room::{event::Event, events};
+
+use crate::{
+    RoomError, RoomView, Rooms, Submission, Submitted, TxnKey,
+    membership::raw,
+    rooms::Inner,
+    stage::{Redaction, Stage},
+};
 
 /// A client's request to redact an event.
 #[derive(Clone, Debug)]
@@ -22,7 +34,58 @@ pub struct RedactRequest {
 impl Rooms {
     /// Redacts an event: one's own, or any with the power to do so.
     pub async fn redact(&self, request: RedactRequest) -> Result<Submitted, RoomError> {
-        let _ = request;
-        todo!()
+        let room = self.known(&request.room_id).await?;
+        let target = self.inner.find_event(&request.event_id).await?;
+        let target = target.filter(|target| target.room == room.number());
+        let view = room.view();
+        if !may_ask(&view, &request, target.as_deref()) {
+            return Err(RoomError::Forbidden("you may not redact this event"));
+        }
+        let content = request.reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        let draft = Draft {
+            sender: request.sender,
+            event_type: TimelineEventType::RoomRedaction,
+            state_key: None,
+            content: raw(&content)?,
+            redacts: Some(request.event_id),
+        };
+        let (room_id, txn) = (request.room_id, request.txn);
+        self.submit(Submission { room_id, draft, timestamp_ms: None, txn }).await
+    }
+}
+
+/// Whether a client may ask for a redaction. The authorization rules let everybody send them from room version 3 on, and leave it to each
+/// server whether they apply; sending one that does not is refused.
+fn may_ask(view: &RoomView, request: &RedactRequest, target: Option<&Event>) -> bool {
+    let own = target.is_some_and(|target| *target.pdu().sender() == *request.sender);
+    own || view.powers().reaches(&request.sender, Level::Redact)
+}
+
+/// What a redaction that is being staged does to its target.
+pub(crate) async fn stage(stage: &Stage<'_>, pdu: &Pdu) -> Result<Redaction, RoomError> {
+    let Some(target_id) = pdu.redacts() else { return Ok(Redaction::None) };
+    match stage.inner.find_event(target_id).await? {
+        None => Ok(Redaction::Waits(target_id.to_owned())),
+        Some(target) if target.room != stage.view.number || target.body.is_redacted() => {
+            Ok(Redaction::None)
+        }
+        Some(target) if may_apply(pdu, target.pdu(), stage.view.powers()) => {
+            Ok(Redaction::Of(target.number(), Arc::new(target.pdu().redacted())))
+        }
+        Some(_) => Ok(Redaction::None),
+    }
+}
+
+impl Inner {
+    /// The event with this id, if the store has it.
+    pub(crate) async fn find_event(
+        &self,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<Event>>, RoomError> {
+        let (cache, event_id) = (self.loader.events.clone(), event_id.to_owned());
+        let read = self.setup.store.read(move |snapshot| {
+            events::find_by_id(snapshot, &cache, &event_id)
+        });
+        Ok(read.await?)
     }
 }

@@ -1,16 +1,38 @@
 //! The handle on all rooms: what it is made from, and how a room is found.
+//!
+//! Invariant: at most one [`Core`] of a room is alive, because its lock is the room's queue. The registry knows the living
+//! ones; the cache keeps those that are in use, within its budget.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
+use moka::sync::Cache;
+use parking_lot::Mutex;
 use proto::{
     clock::{SharedClock, SharedRandom},
     number::RoomNumber,
     signing::SigningKey,
 };
-use ruma::{OwnedServerName, RoomId, ServerName};
-use store::{Store, room::cache::EventCache};
+use ruma::{OwnedServerName, RoomId, ServerName, UserId};
+use store::{
+    Store,
+    room::{cache::EventCache, chains::ChainCache, groups::GroupCache},
+};
 
-use crate::{Policy, PushActions, Room, RoomError, SettingsHandle, receive::Peers};
+use crate::{
+    Policy, PushActions, Room, RoomError, SettingsHandle, keys::KeyCache, load::Loader,
+    numbering::Numbering, reach_cache::ReachCache, receive::Peers, room::Core, txn::TxnCache,
+    users::UserCache,
+};
+
+/// How many rooms can be loaded at the same time.
+const LOADING_STRIPES: usize = 64;
+/// What part of the memory for states the auth chain index gets: one in so many.
+const CHAINS_SHARE: u64 = 4;
+/// How many dead entries the registry may have before they are swept out.
+const SWEEP_MIN: usize = 256;
 
 /// What [`Rooms`] is made from.
 #[derive(Clone)]
@@ -41,15 +63,54 @@ pub struct Rooms {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What all handles share.
 pub(crate) struct Inner {
     pub(crate) setup: Setup,
+    pub(crate) numbering: Numbering,
+    pub(crate) loader: Loader,
+    pub(crate) chains: ChainCache,
+    pub(crate) reaches: ReachCache,
+    pub(crate) keys: KeyCache,
+    pub(crate) users: UserCache,
+    pub(crate) txns: TxnCache,
+    registry: Mutex<Registry>,
+    kept: Cache<RoomNumber, Arc<Core>>,
+    loading: Vec<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Registry {
+    living: HashMap<RoomNumber, Weak<Core>>,
+    sweep_at: usize,
 }
 
 impl Rooms {
-    /// Makes the handle; reads what must be known from the start.
-    pub async fn new(setup: Setup) -> Result<Rooms, RoomError> {
-        let _ = setup;
-        todo!()
+    /// Makes the handle.
+    pub fn new(setup: Setup) -> Rooms {
+        let settings = setup.settings.load();
+        let weigh = |_: &RoomNumber, core: &Arc<Core>| {
+            u32::try_from(core.view().weight()).unwrap_or(u32::MAX)
+        };
+        let loader = Loader {
+            server: setup.server_name.clone(),
+            events: EventCache::new(settings.events_bytes),
+            groups: GroupCache::new(settings.states_bytes),
+        };
+        let chains = settings.states_bytes / CHAINS_SHARE;
+        let inner = Inner {
+            numbering: Numbering::new(setup.store.clone()),
+            loader,
+            chains: ChainCache::new(chains),
+            reaches: ReachCache::new(chains),
+            keys: KeyCache::new(),
+            users: UserCache::default(),
+            txns: TxnCache::new(),
+            registry: Mutex::default(),
+            kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
+            loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+            setup: setup.clone(),
+        };
+        Rooms { inner: Arc::new(inner) }
     }
 
     /// This server's name.
@@ -57,20 +118,89 @@ impl Rooms {
         &self.inner.setup.server_name
     }
 
-    /// The room with this id, if this server knows it.
+    /// Whether a user is of this server.
+    pub fn is_local(&self, user: &UserId) -> bool {
+        user.server_name() == self.server_name()
+    }
+
+    /// The room with this id, if this server is or was in it.
     pub async fn find(&self, id: &RoomId) -> Result<Option<Room>, RoomError> {
-        let _ = id;
-        todo!()
+        let at_hand = self.inner.setup.store.numbers().cached_room(id);
+        let number = match at_hand {
+            Some(number) => Some(number),
+            None => {
+                let id = id.to_owned();
+                let find = move |snapshot: &mut store::Snapshot<'_>| snapshot.find_room(&id);
+                self.inner.setup.store.read(find).await?
+            }
+        };
+        match number {
+            Some(number) => self.find_by_number(number).await,
+            None => Ok(None),
+        }
     }
 
     /// The room with this number.
     pub async fn find_by_number(&self, number: RoomNumber) -> Result<Option<Room>, RoomError> {
-        let _ = number;
-        todo!()
+        Ok(self.inner.core(number).await?.map(Room))
     }
 
     /// The events that are kept ready; to be used in reads of the store.
     pub fn events(&self) -> &EventCache {
-        todo!()
+        &self.inner.loader.events
+    }
+
+    /// The states that are kept ready; to be used in reads of the store.
+    pub fn groups(&self) -> &GroupCache {
+        &self.inner.loader.groups
+    }
+
+    /// The room, for somebody who must not learn whether it exists.
+    pub(crate) async fn known(&self, id: &RoomId) -> Result<Room, RoomError> {
+        self.find(id).await?.ok_or(RoomError::NotInRoom)
+    }
+}
+
+impl Inner {
+    /// A room, loaded if it is not ready.
+    async fn core(&self, number: RoomNumber) -> Result<Option<Arc<Core>>, RoomError> {
+        if let Some(core) = self.living(number) {
+            return Ok(Some(core));
+        }
+        let stripe = usize::try_from(number.0.unsigned_abs()).unwrap_or(0) % LOADING_STRIPES;
+        let _loading = self.loading[stripe].lock().await;
+        if let Some(core) = self.living(number) {
+            return Ok(Some(core));
+        }
+        let loader = self.loader.clone();
+        let load = move |snapshot: &mut store::Snapshot<'_>| loader.load(snapshot, number);
+        let Some(loaded) = self.setup.store.read(load).await? else { return Ok(None) };
+        let core = Core::new(loaded.tip, loaded.position, loaded.published);
+        Ok(Some(self.adopt(Arc::new(core))))
+    }
+
+    fn living(&self, number: RoomNumber) -> Option<Arc<Core>> {
+        // The cache hears of each use, so that it keeps what is used.
+        if let Some(core) = self.kept.get(&number) {
+            return Some(core);
+        }
+        let core = self.registry.lock().living.get(&number)?.upgrade()?;
+        self.kept.insert(number, Arc::clone(&core));
+        Some(core)
+    }
+
+    /// Makes a room known, unless it is already; the one that counts comes back.
+    pub(crate) fn adopt(&self, core: Arc<Core>) -> Arc<Core> {
+        let mut registry = self.registry.lock();
+        let known = registry.living.get(&core.number).and_then(Weak::upgrade);
+        let core = known.unwrap_or(core);
+        if registry.living.len() >= registry.sweep_at {
+            registry.living.retain(|_, core| core.strong_count() > 0);
+            registry.sweep_at = (registry.living.len() * 2).max(SWEEP_MIN);
+        }
+        registry.living.insert(core.number, Arc::downgrade(&core));
+        drop(registry);
+        self.kept.insert(core.number, Arc::clone(&core));
+        core
     }
 }

@@ -1,11 +1,21 @@
 //! A user's rooms: from a cache that is fed at each commit.
+//!
+//! Invariant: whoever loads a user's rooms misses nothing: from the moment on when the entry stands, commits are noted
+//! beside it, and they are applied on top of what was read.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use proto::number::{EventNumber, Position, RoomNumber, UserNumber};
 use ruma::{OwnedRoomId, UserId};
+use store::room::members::{self, UserRow};
 
-use crate::{Membership, RoomError, Rooms};
+use crate::{Membership, RoomError, RoomView, Rooms, view::Member};
+
+/// How many users' rooms are kept ready; beyond it those not asked for longest make room.
+const USERS_MAX: usize = 20_000;
+/// How many make room at once: one in so many.
+const EVICTED_SHARE: usize = 8;
 
 /// How a user stands to one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +30,8 @@ pub struct UserRoom {
     pub event: EventNumber,
     /// The position of the state change that made it current.
     pub position: Position,
+    /// Where the last stay in the room ended; `None` if there was none, meaningless while joined.
+    pub joined_until: Option<Position>,
     /// Whether the user has forgotten the room.
     pub forgotten: bool,
 }
@@ -27,16 +39,176 @@ pub struct UserRoom {
 /// A user's rooms, by number, those left and forgotten included.
 pub type UserRooms = imbl::OrdMap<RoomNumber, Arc<UserRoom>>;
 
+/// A membership that was just committed.
+#[derive(Clone, Debug)]
+pub(crate) struct UserChange {
+    pub(crate) user: UserNumber,
+    /// `None` if the state does not name the user any more.
+    pub(crate) member: Option<Member>,
+    pub(crate) position: Position,
+}
+
+/// The rooms of users who were asked for.
+#[derive(Default)]
+pub(crate) struct UserCache {
+    users: Mutex<Users>,
+}
+
+#[derive(Default)]
+struct Users {
+    entries: HashMap<UserNumber, Entry>,
+    /// Counts questions, to find out who was not asked for longest.
+    clock: u64,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// `None` while they are being read.
+    rooms: Option<UserRooms>,
+    /// What was committed meanwhile.
+    late: Vec<Late>,
+    used: u64,
+}
+
+#[derive(Clone)]
+struct Late {
+    room: RoomNumber,
+    room_id: OwnedRoomId,
+    change: UserChange,
+}
+
+impl UserCache {
+    /// Takes a committed change in. Called on the writer's thread.
+    pub(crate) fn apply(&self, view: &RoomView, change: UserChange) {
+        let mut users = self.users.lock();
+        let Some(entry) = users.entries.get_mut(&change.user) else { return };
+        let late = Late { room: view.number, room_id: view.id.clone(), change };
+        match &mut entry.rooms {
+            Some(rooms) => late.apply(rooms),
+            None => entry.late.push(late),
+        }
+    }
+
+    /// Notes that a user has forgotten a room. Called on the writer's thread.
+    pub(crate) fn forget(&self, user: UserNumber, room: RoomNumber) {
+        let mut users = self.users.lock();
+        let Some(entry) = users.entries.get_mut(&user) else { return };
+        match entry.rooms.as_mut().and_then(|rooms| rooms.get_mut(&room)) {
+            Some(room) => Arc::make_mut(room).forgotten = true,
+            // Being read by a snapshot that may be older: it is read again.
+            None => {
+                users.entries.remove(&user);
+            }
+        }
+    }
+
+    fn get(&self, user: UserNumber) -> Option<UserRooms> {
+        let mut users = self.users.lock();
+        users.clock += 1;
+        let used = users.clock;
+        if users.entries.len() >= USERS_MAX {
+            users.evict();
+        }
+        let entry = users.entries.entry(user).or_default();
+        entry.used = used;
+        entry.rooms.clone()
+    }
+
+    fn fill(&self, user: UserNumber, rows: Vec<UserRow>) -> UserRooms {
+        let mut rooms = UserRooms::new();
+        for row in rows {
+            rooms.insert(row.member.room, Arc::new(UserRoom::from(row)));
+        }
+        let mut users = self.users.lock();
+        if let Some(entry) = users.entries.get_mut(&user) {
+            if let Some(rooms) = &entry.rooms {
+                return rooms.clone();
+            }
+            for late in std::mem::take(&mut entry.late) {
+                late.apply(&mut rooms);
+            }
+            entry.rooms = Some(rooms.clone());
+        }
+        rooms
+    }
+}
+
+impl Users {
+    fn evict(&mut self) {
+        let mut used = self.entries.values().map(|entry| entry.used).collect::<Vec<_>>();
+        let place = used.len() / EVICTED_SHARE;
+        let (_, oldest, _) = used.select_nth_unstable(place);
+        let oldest = *oldest;
+        self.entries.retain(|_, entry| entry.used > oldest || entry.rooms.is_none());
+    }
+}
+
+impl Late {
+    fn apply(self, rooms: &mut UserRooms) {
+        let Self { room, room_id, change } = self;
+        let before = rooms.get(&room);
+        if before.is_some_and(|before| before.position >= change.position) {
+            return;
+        }
+        let Some(member) = change.member else {
+            rooms.remove(&room);
+            return;
+        };
+        let was_joined = before.is_some_and(|before| before.membership == Membership::Join);
+        let joined_until = if was_joined && member.membership != Membership::Join {
+            Some(change.position)
+        } else {
+            before.and_then(|before| before.joined_until)
+        };
+        let entry = UserRoom {
+            room,
+            room_id,
+            membership: member.membership,
+            event: member.event,
+            position: change.position,
+            joined_until,
+            forgotten: false,
+        };
+        rooms.insert(room, Arc::new(entry));
+    }
+}
+
+impl From<UserRow> for UserRoom {
+    fn from(row: UserRow) -> Self {
+        Self {
+            room: row.member.room,
+            room_id: row.room_id,
+            membership: row.member.membership,
+            event: row.member.event,
+            position: row.member.position,
+            joined_until: row.joined_until,
+            forgotten: row.forgotten,
+        }
+    }
+}
+
 impl Rooms {
     /// A user's rooms as of the newest commit. Cheap for whoever asks again.
     pub async fn memberships(&self, user: UserNumber) -> Result<UserRooms, RoomError> {
-        let _ = user;
-        todo!()
+        if let Some(rooms) = self.inner.users.get(user) {
+            return Ok(rooms);
+        }
+        let read = self.inner.setup.store.read(move |snapshot| {
+            members::list_of_user(snapshot, user)
+        });
+        let rows: Vec<UserRow> = read.await?;
+        Ok(self.inner.users.fill(user, rows))
     }
 
     /// The rooms that a user is joined to.
     pub async fn joined_rooms(&self, user: &UserId) -> Result<Vec<OwnedRoomId>, RoomError> {
-        let _ = user;
-        todo!()
+        let Some(user) = self.inner.find_user(user).await? else { return Ok(Vec::new()) };
+        let rooms = self.memberships(user).await?;
+        let joined = rooms.values().filter(|room| room.membership == Membership::Join);
+        Ok(joined.map(|room| room.room_id.clone()).collect())
     }
 }
+
+#[cfg(test)]
+#[path = "users_test.rs"]
+mod tests;

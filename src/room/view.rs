@@ -1,19 +1,34 @@
 //! A room as one moment shows it: immutable, shared, read without the database.
+//!
+//! Invariant: everything here says the same as the state map. A new view is made from the one before by the keys that
+//! changed; nothing of the size of the state is copied.
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use proto::{
     number::{EventNumber, RoomNumber, StateGroup, StateKeyNumber, UserNumber},
+    pdu::Pdu,
     power::Powers,
     rules::Rules,
     state::StateMap,
     visibility::{HistoryVisibility, Membership},
 };
-use ruma::{OwnedRoomId, RoomId, UserId};
+use ruma::{OwnedRoomId, RoomId, ServerName, UserId};
+use smallvec::SmallVec;
+use store::{
+    numbers::{CREATE, ENCRYPTION, GUEST_ACCESS, HISTORY_VISIBILITY, JOIN_RULES, POWER_LEVELS},
+    room::{event::Body, keys},
+};
 
-use crate::Event;
+pub use crate::members::Member;
+use crate::{RoomError, members::Members};
+
+/// The well-known keys end here; events under them are kept with the view, since they are asked for all the time.
+const PINNED_MAX: StateKeyNumber = StateKeyNumber(12);
 
 /// A committed, immutable picture of a room.
+#[derive(Clone)]
 pub struct RoomView {
     pub(crate) number: RoomNumber,
     pub(crate) id: OwnedRoomId,
@@ -21,17 +36,13 @@ pub struct RoomView {
     pub(crate) revision: u64,
     pub(crate) group: StateGroup,
     pub(crate) state: StateMap,
-}
-
-/// A member whom the view knows: joined, invited, knocking or banned.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// The user.
-    pub user_id: Arc<UserId>,
-    /// How the user stands to the room.
-    pub membership: Membership,
-    /// The member event.
-    pub event: EventNumber,
+    /// The depth of the deepest timeline row, by our own count.
+    pub(crate) depth: i64,
+    /// The forward extremities.
+    pub(crate) tips: SmallVec<[Arc<Body>; 1]>,
+    pinned: OrdMap<StateKeyNumber, Arc<Body>>,
+    powers: Arc<Powers>,
+    pub(crate) members: Members,
 }
 
 /// The room's join rule.
@@ -51,7 +62,138 @@ pub enum JoinRule {
     Private,
 }
 
+impl JoinRule {
+    /// Reads the value of the event's content.
+    pub fn parse(value: Option<&str>) -> Self {
+        match value {
+            Some("public") => Self::Public,
+            Some("knock") => Self::Knock,
+            Some("restricted") => Self::Restricted,
+            Some("knock_restricted") => Self::KnockRestricted,
+            Some("private") => Self::Private,
+            _ => Self::Invite,
+        }
+    }
+
+    /// The value as it stands in the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Invite => "invite",
+            Self::Knock => "knock",
+            Self::Restricted => "restricted",
+            Self::KnockRestricted => "knock_restricted",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// What a view is built from when a room is created or loaded.
+pub(crate) struct Parts {
+    pub(crate) number: RoomNumber,
+    pub(crate) id: OwnedRoomId,
+    pub(crate) rules: &'static Rules,
+    pub(crate) revision: u64,
+    pub(crate) group: StateGroup,
+    pub(crate) state: StateMap,
+    pub(crate) depth: i64,
+    pub(crate) tips: SmallVec<[Arc<Body>; 1]>,
+    pub(crate) pinned: OrdMap<StateKeyNumber, Arc<Body>>,
+    pub(crate) members: Members,
+}
+
+/// What stands under a key from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyChange {
+    pub(crate) key: StateKeyNumber,
+    pub(crate) old: Option<EventNumber>,
+    pub(crate) new: Option<Arc<Body>>,
+}
+
+impl KeyChange {
+    /// The new event's number.
+    pub(crate) fn new_number(&self) -> Option<EventNumber> {
+        self.new.as_ref().map(|body| body.number())
+    }
+
+    /// Whose membership changes, to what.
+    pub(crate) fn member(&self) -> Option<(UserNumber, Option<Member>)> {
+        let user = keys::key_user(self.key)?;
+        Some((user, self.new.as_ref().and_then(member_of)))
+    }
+}
+
+/// A member as a member event describes it.
+pub(crate) fn member_of(body: &Arc<Body>) -> Option<Member> {
+    let pdu = body.pdu();
+    let user = <&UserId>::try_from(pdu.state_key()?).ok()?;
+    Some(Member {
+        user_id: user.to_owned(),
+        membership: pdu.membership().unwrap_or_default(),
+        event: body.number(),
+    })
+}
+
+/// Whether the event under a key is kept with the view.
+pub(crate) fn is_pinned(key: StateKeyNumber) -> bool {
+    key > StateKeyNumber(0) && key <= PINNED_MAX
+}
+
 impl RoomView {
+    pub(crate) fn new(parts: Parts) -> Result<Self, RoomError> {
+        let no_create = || RoomError::Damaged(format!("room {} has no create event", parts.id));
+        let powers = powers_of(&parts.pinned).ok_or_else(no_create)?;
+        Ok(Self {
+            number: parts.number,
+            id: parts.id,
+            rules: parts.rules,
+            revision: parts.revision,
+            group: parts.group,
+            state: parts.state,
+            depth: parts.depth,
+            tips: parts.tips,
+            pinned: parts.pinned,
+            powers: Arc::new(powers),
+            members: parts.members,
+        })
+    }
+
+    /// Takes a change of the current state in.
+    pub(crate) fn apply(&mut self, change: &KeyChange, server: &ServerName) {
+        match change.new_number() {
+            Some(number) => self.state.insert(change.key, number),
+            None => self.state.remove(&change.key),
+        };
+        if let Some((user, member)) = change.member() {
+            match member {
+                Some(member) => self.members.set(user, member, server),
+                None => self.members.remove(user),
+            }
+        }
+        if is_pinned(change.key) {
+            match &change.new {
+                Some(body) => self.pinned.insert(change.key, Arc::clone(body)),
+                None => self.pinned.remove(&change.key),
+            };
+            if matches!(change.key, CREATE | POWER_LEVELS)
+                && let Some(powers) = powers_of(&self.pinned)
+            {
+                self.powers = Arc::new(powers);
+            }
+        }
+    }
+
+    /// The event under a well-known key.
+    pub(crate) fn pinned(&self, key: StateKeyNumber) -> Option<&Arc<Body>> {
+        self.pinned.get(&key)
+    }
+
+    /// About how many bytes it keeps in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let pinned = self.pinned.values().map(|body| body.weight()).sum::<usize>();
+        4096 + pinned + self.state.len() * 40 + self.members.known_count() * 120
+    }
+
     /// The room's number in the store.
     pub fn number(&self) -> RoomNumber {
         self.number
@@ -87,50 +229,59 @@ impl RoomView {
         self.state.get(&key).copied()
     }
 
-    /// The create event.
-    pub fn create(&self) -> &Arc<Event> {
-        todo!()
+    /// The current state event under a well-known key (`store::numbers::NAME` and its like), without the database.
+    pub fn state_pdu(&self, key: StateKeyNumber) -> Option<&Arc<Pdu>> {
+        self.pinned(key).map(|body| body.pdu())
     }
 
     /// The power levels, parsed once.
     pub fn powers(&self) -> &Arc<Powers> {
-        todo!()
+        &self.powers
     }
 
     /// The join rule.
     pub fn join_rule(&self) -> JoinRule {
-        todo!()
+        JoinRule::parse(self.field(JOIN_RULES, "join_rule").as_deref())
     }
 
     /// The history visibility.
     pub fn history_visibility(&self) -> HistoryVisibility {
-        todo!()
+        HistoryVisibility::parse(self.field(HISTORY_VISIBILITY, "history_visibility").as_deref())
     }
 
     /// Whether guests may join.
     pub fn guests_may_join(&self) -> bool {
-        todo!()
+        self.field(GUEST_ACCESS, "guest_access").as_deref() == Some("can_join")
     }
 
     /// Whether the room is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        todo!()
+        self.pinned.contains_key(&ENCRYPTION)
+    }
+
+    /// The room's type as its create event says.
+    pub fn room_type(&self) -> Option<String> {
+        self.field(CREATE, "type")
+    }
+
+    /// A text field of the content under a well-known key.
+    pub fn field(&self, key: StateKeyNumber, field: &str) -> Option<String> {
+        self.state_pdu(key)?.content_field(field)
     }
 
     /// How many users are joined.
     pub fn joined_count(&self) -> usize {
-        todo!()
+        self.members.joined_count()
     }
 
     /// How many users are invited.
     pub fn invited_count(&self) -> usize {
-        todo!()
+        self.members.invited_count()
     }
 
     /// How a user stands to the room; `Leave` for those who never were in it.
     pub fn membership(&self, user: UserNumber) -> Membership {
-        let _ = user;
-        todo!()
+        self.members.membership(user)
     }
 
     /// Whether a user is joined.
@@ -138,25 +289,43 @@ impl RoomView {
         self.membership(user) == Membership::Join
     }
 
+    /// A member, unless the user left or never was in the room.
+    pub fn member(&self, user: UserNumber) -> Option<&Member> {
+        self.members.get(user)
+    }
+
     /// The joined users of this server.
     pub fn joined_local(&self) -> impl Iterator<Item = UserNumber> + '_ {
-        std::iter::empty()
+        self.members.joined_local()
     }
 
     /// Everybody who is joined, by number.
     pub fn joined(&self) -> impl Iterator<Item = (UserNumber, &Member)> + '_ {
-        std::iter::empty()
+        self.members().filter(|(_, member)| member.membership == Membership::Join)
     }
 
     /// Everybody whom the view knows (all but those who left), by number.
     pub fn members(&self) -> impl Iterator<Item = (UserNumber, &Member)> + '_ {
-        std::iter::empty()
+        self.members.iter()
     }
 
-    /// Up to `most` joined or invited users other than `me`, oldest first: the heroes of a room without a name. When there
-    /// is nobody, those who are banned.
+    /// Up to `most` joined or invited users other than `me`, oldest first: the heroes of a room without a name. When
+    /// there is nobody, those who are banned.
     pub fn heroes(&self, me: UserNumber, most: usize) -> Vec<(UserNumber, Member)> {
-        let _ = (me, most);
-        todo!()
+        let others = |wanted: &[Membership]| {
+            self.members()
+                .filter(|(user, member)| *user != me && wanted.contains(&member.membership))
+                .take(most)
+                .map(|(user, member)| (user, member.clone()))
+                .collect::<Vec<_>>()
+        };
+        let heroes = others(&[Membership::Join, Membership::Invite]);
+        if heroes.is_empty() { others(&[Membership::Ban]) } else { heroes }
     }
+}
+
+fn powers_of(pinned: &OrdMap<StateKeyNumber, Arc<Body>>) -> Option<Powers> {
+    let create = pinned.get(&CREATE)?;
+    let levels = pinned.get(&POWER_LEVELS).map(|body| body.pdu());
+    Some(Powers::of(create.pdu(), levels.map(|pdu| &**pdu)))
 }

@@ -1,12 +1,10 @@
 //! Members of rooms as the current states say: one row for each user who ever was anything in a room.
 
-use std::sync::Arc;
-
 use proto::{
     number::{EventNumber, Position, RoomNumber, UserNumber},
     visibility::Membership,
 };
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
 use crate::{Error, Snapshot, WriteTxn, params};
 
@@ -115,12 +113,12 @@ pub fn forget(
 pub fn list_present(
     snapshot: &mut Snapshot<'_>,
     room: RoomNumber,
-) -> Result<Vec<(UserNumber, Arc<UserId>, Membership, EventNumber)>, Error> {
+) -> Result<Vec<(UserNumber, OwnedUserId, Membership, EventNumber)>, Error> {
     snapshot.query(PRESENT, params![room], |row| {
         let text = row.text(1)?;
         let user = <&UserId>::try_from(text)
             .map_err(|_| Error::Corrupt(format!("no user id: {text:?}")))?;
-        Ok((row.number(0)?, Arc::from(user), from_code(row.int(2)?)?, row.number(3)?))
+        Ok((row.number(0)?, user.to_owned(), from_code(row.int(2)?)?, row.number(3)?))
     })
 }
 

@@ -1,0 +1,127 @@
+//! How a draft becomes an event of a room: previous events, depth, auth events, signature, and whether it is allowed.
+//!
+//! Spec: server-server API, "PDUs", "Auth events selection".
+
+use std::sync::Arc;
+
+use proto::{
+    auth::{AuthorizedPdu, Known, auth_keys, needed_keys},
+    clock::random_string,
+    draft::{Draft, DraftError, EVENT_ID_LENGTH, Placement, Reference, SignedPdu, Signer},
+    pdu::{FormatError, Pdu},
+    rules::Rules,
+    size::MAX_DEPTH,
+};
+use ruma::{EventId, events::StateEventType};
+use store::room::event::Body;
+
+use crate::{RoomError, keys::Pair, rooms::Inner, stage::Stage};
+
+/// An event that is signed and allowed.
+pub(crate) struct Completed {
+    pub(crate) pdu: AuthorizedPdu,
+    pub(crate) auth_events: Vec<Arc<Body>>,
+}
+
+/// Completes a draft on top of the stage's working state.
+pub(crate) async fn complete(
+    stage: &Stage<'_>,
+    draft: &Draft,
+    timestamp_ms: u64,
+) -> Result<Completed, RoomError> {
+    let view = &stage.view;
+    let auth_state = load_state(stage, auth_keys(draft, view.rules)?).await?;
+    let tips = view.tips.iter().map(|tip| tip.pdu());
+    let deepest = tips.clone().map(|tip| tip.depth()).max().unwrap_or(0);
+    let placement = Placement {
+        room_id: Some(view.id.clone()),
+        origin_server_ts: timestamp_ms,
+        depth: (deepest + 1).min(MAX_DEPTH),
+        prev_events: tips.map(|tip| Reference::from(&**tip)).collect(),
+        auth_events: auth_state.bodies().map(|body| Reference::from(&**body.pdu())).collect(),
+        event_id_localpart: stage.inner.event_id_localpart(view.rules),
+    };
+    let signed = stage.inner.sign(draft, &placement, view.rules)?;
+    let mut state = auth_state.clone();
+    let needed = needed_keys(signed.pdu())?;
+    let further = needed.into_iter().filter(|(event_type, state_key)| {
+        state.find(&event_type.to_string(), state_key).is_none()
+    });
+    state.0.extend(load_state(stage, further.collect()).await?.0);
+    let find_event = |id: &EventId| {
+        let body = state.bodies().find(|body| body.event_id() == id)?;
+        Some(Known { pdu: Arc::clone(body.pdu()), rejected: false })
+    };
+    let find_state =
+        |event_type: &str, state_key: &str| state.find(event_type, state_key).map(Arc::clone);
+    let authorized = signed.into_own().authorize(find_event, find_state);
+    let pdu = authorized.map_err(|rejected| RoomError::from(rejected.denied))?;
+    Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
+}
+
+/// The few state events that one event is checked with.
+#[derive(Clone)]
+struct AuthState(Vec<(Pair, Arc<Body>)>);
+
+impl AuthState {
+    fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.0.iter().map(|(_, body)| body)
+    }
+
+    fn find(&self, event_type: &str, state_key: &str) -> Option<&Arc<Pdu>> {
+        let is = |pair: &Pair| pair.0 == event_type && pair.1 == state_key;
+        self.0.iter().find(|(pair, _)| is(pair)).map(|(_, body)| body.pdu())
+    }
+}
+
+/// The events of the working state under these pairs; those that are not there are left out.
+async fn load_state(
+    stage: &Stage<'_>,
+    pairs: Vec<(StateEventType, String)>,
+) -> Result<AuthState, RoomError> {
+    let pairs = pairs.iter().map(text).collect::<Vec<_>>();
+    let keys = stage.inner.find_keys(&pairs).await?;
+    let mut state = Vec::with_capacity(pairs.len());
+    for (pair, key) in pairs.into_iter().zip(keys) {
+        let Some(key) = key else { continue };
+        if let Some(body) = stage.state_body(key).await? {
+            state.push((pair, body));
+        }
+    }
+    Ok(AuthState(state))
+}
+
+fn text(pair: &(StateEventType, String)) -> Pair {
+    (pair.0.to_string(), pair.1.clone())
+}
+
+impl Inner {
+    /// Signs a draft at its place.
+    pub(crate) fn sign(
+        &self,
+        draft: &Draft,
+        placement: &Placement,
+        rules: &'static Rules,
+    ) -> Result<SignedPdu, RoomError> {
+        let signer = Signer { server: &self.setup.server_name, key: &self.setup.signing_key };
+        draft.complete(placement, signer, rules).map_err(RoomError::from)
+    }
+
+    /// The random part of an event id, where the room version wants one.
+    pub(crate) fn event_id_localpart(
+        &self,
+        rules: &'static Rules,
+    ) -> Option<String> {
+        let random = &*self.setup.random;
+        rules.has_event_id_field().then(|| random_string(random, EVENT_ID_LENGTH))
+    }
+}
+
+impl From<DraftError> for RoomError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Format(FormatError::TooLarge) => Self::TooLarge,
+            other => Self::BadContent(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Numbers of events and state groups, taken in blocks.
+//!
+//! An event has its number before its change reaches the store's writer, because the next event of the room already
+//! names it. So numbers come in blocks whose end is durable before the first of them is used: none is ever given
+//! twice, and what a stop leaves over is a gap that nobody sees.
+
+use std::ops::Range;
+
+use parking_lot::Mutex;
+use proto::number::{EventNumber, StateGroup};
+use store::{Sequence, Store};
+
+use crate::RoomError;
+
+/// How many numbers one block has.
+const BLOCK: i64 = 4096;
+
+/// The blocks in use.
+pub(crate) struct Numbering {
+    store: Store,
+    events: Mutex<Range<i64>>,
+    groups: Mutex<Range<i64>>,
+}
+
+impl Numbering {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, events: Mutex::new(0..0), groups: Mutex::new(0..0) }
+    }
+
+    pub(crate) async fn next_event(&self) -> Result<EventNumber, RoomError> {
+        self.next(&self.events, Sequence::Event).await.map(EventNumber)
+    }
+
+    pub(crate) async fn next_group(&self) -> Result<StateGroup, RoomError> {
+        self.next(&self.groups, Sequence::StateGroup).await.map(StateGroup)
+    }
+
+    async fn next(&self, block: &Mutex<Range<i64>>, sequence: Sequence) -> Result<i64, RoomError> {
+        loop {
+            if let Some(number) = block.lock().next() {
+                return Ok(number);
+            }
+            let fresh = self.store.write(move |txn| {
+                let first = txn.next_number(sequence);
+                let last = (1..BLOCK).map(|_| txn.next_number(sequence)).last().unwrap_or(first);
+                Ok::<_, RoomError>(first..last + 1)
+            });
+            let fresh = fresh.await?;
+            let mut block = block.lock();
+            // Whoever else was waiting may have brought a block; the smaller rest is given up.
+            if block.end - block.start < fresh.end - fresh.start {
+                *block = fresh;
+            }
+        }
+    }
+}

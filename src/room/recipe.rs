@@ -1,0 +1,283 @@
+//! What a new room's first events say: presets, power levels, and what the creator asks for on top.
+//!
+//! Spec: client-server API, `POST /createRoom`.
+
+use proto::{draft::Draft, rules::Rules, visibility::Membership};
+use ruma::{
+    OwnedRoomAliasId, OwnedUserId, UserId, api::client::room::create_room::v3::RoomPreset,
+    events::TimelineEventType,
+};
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::{
+    RoomError,
+    create::CreateRoom,
+    membership::{member_draft, raw},
+};
+
+/// The power that a creator has in versions where it is a number.
+const CREATOR_POWER: i64 = 100;
+/// What a tombstone needs where creators stand above all numbers.
+const TOMBSTONE_POWER: i64 = 150;
+
+/// The first events of a room.
+pub(crate) struct Recipe {
+    /// The create event.
+    pub(crate) create: Draft,
+    /// Those after it, in order.
+    pub(crate) drafts: Vec<Draft>,
+}
+
+/// What a preset says.
+struct Preset {
+    join_rule: &'static str,
+    guest_access: &'static str,
+    /// Whether invitees are as powerful as the creator.
+    trusted: bool,
+    invite_power: i64,
+}
+
+impl Preset {
+    fn of(request: &CreateRoom) -> Self {
+        let by_visibility =
+            if request.public { RoomPreset::PublicChat } else { RoomPreset::PrivateChat };
+        match request.preset.as_ref().unwrap_or(&by_visibility) {
+            RoomPreset::PublicChat => Self {
+                join_rule: "public",
+                guest_access: "forbidden",
+                trusted: false,
+                invite_power: 50,
+            },
+            preset => Self {
+                join_rule: "invite",
+                guest_access: "can_join",
+                trusted: *preset == RoomPreset::TrustedPrivateChat,
+                invite_power: 0,
+            },
+        }
+    }
+}
+
+/// The first events of a room that a client asks for.
+pub(crate) fn recipe(
+    request: &CreateRoom,
+    rules: &'static Rules,
+    alias: Option<&OwnedRoomAliasId>,
+    federate: bool,
+) -> Result<Recipe, RoomError> {
+    let preset = Preset::of(request);
+    let create = create_content(request, rules, preset.trusted, federate)?;
+    let mut list = Drafts { creator: &request.creator, request, drafts: Vec::new() };
+    let mut profile = Map::new();
+    request.profile.write(&mut profile);
+    list.drafts.push(member_draft(
+        &request.creator,
+        &request.creator,
+        Membership::Join,
+        profile,
+    )?);
+    list.power_levels(rules, &preset)?;
+    if let Some(alias) = alias {
+        list.add("m.room.canonical_alias", json!({ "alias": alias }))?;
+    }
+    list.add_default("m.room.join_rules", json!({ "join_rule": preset.join_rule }))?;
+    list.add_default("m.room.history_visibility", json!({ "history_visibility": "shared" }))?;
+    list.add_default("m.room.guest_access", json!({ "guest_access": preset.guest_access }))?;
+    list.initial_state()?;
+    if let Some(name) = &request.name {
+        list.add("m.room.name", json!({ "name": name }))?;
+    }
+    if let Some(topic) = &request.topic {
+        // The extensible form beside the plain one, as clients that know it expect.
+        let text = json!([{ "body": topic, "mimetype": "text/plain" }]);
+        list.add("m.room.topic", json!({ "topic": topic, "m.topic": { "m.text": text } }))?;
+    }
+    list.invites()?;
+    let drafts = list.drafts;
+    Ok(Recipe { create: state_draft(&request.creator, "m.room.create", raw(&create)?), drafts })
+}
+
+/// A state event with the empty state key.
+pub(crate) fn state_draft(sender: &UserId, event_type: &str, content: Box<RawValue>) -> Draft {
+    Draft {
+        sender: sender.to_owned(),
+        event_type: TimelineEventType::from(event_type),
+        state_key: Some(String::new()),
+        content,
+        redacts: None,
+    }
+}
+
+fn create_content(
+    request: &CreateRoom,
+    rules: &Rules,
+    trusted: bool,
+    federate: bool,
+) -> Result<Map<String, Value>, RoomError> {
+    let mut content = match &request.creation_content {
+        Some(content) => object(content)?,
+        None => Map::new(),
+    };
+    content.remove("creator");
+    if rules.creator_in_content() {
+        content.insert("creator".to_owned(), request.creator.to_string().into());
+    }
+    content.insert("room_version".to_owned(), rules.id.into());
+    if !federate && !content.contains_key("m.federate") {
+        content.insert("m.federate".to_owned(), false.into());
+    }
+    if rules.privileged_creators() {
+        let creators = additional_creators(request, &content, trusted)?;
+        if creators.is_empty() {
+            content.remove("additional_creators");
+        } else {
+            content.insert("additional_creators".to_owned(), json!(creators));
+        }
+    }
+    Ok(content)
+}
+
+/// Those that the client names, and with the trusted preset those whom it invites.
+fn additional_creators(
+    request: &CreateRoom,
+    content: &Map<String, Value>,
+    trusted: bool,
+) -> Result<Vec<OwnedUserId>, RoomError> {
+    let named = content.get("additional_creators").cloned().unwrap_or_else(|| json!([]));
+    let mut creators = serde_json::from_value::<Vec<OwnedUserId>>(named).map_err(|_| {
+        RoomError::InvalidParam("`additional_creators` is not a list of user ids".to_owned())
+    })?;
+    if trusted {
+        creators.extend(request.invite.iter().map(|(user, _)| user.clone()));
+    }
+    let mut seen = vec![request.creator.clone()];
+    creators.retain(|user| {
+        let new = !seen.contains(user);
+        seen.push(user.clone());
+        new
+    });
+    Ok(creators)
+}
+
+struct Drafts<'r> {
+    creator: &'r UserId,
+    request: &'r CreateRoom,
+    drafts: Vec<Draft>,
+}
+
+impl Drafts<'_> {
+    fn add(&mut self, event_type: &str, content: Value) -> Result<(), RoomError> {
+        self.drafts.push(state_draft(self.creator, event_type, raw(&content)?));
+        Ok(())
+    }
+
+    /// Adds an event of the preset, unless the initial state has one of its own.
+    fn add_default(&mut self, event_type: &str, content: Value) -> Result<(), RoomError> {
+        if self.has_initial(event_type) { Ok(()) } else { self.add(event_type, content) }
+    }
+
+    fn has_initial(&self, event_type: &str) -> bool {
+        let is = |state: &crate::create::InitialState| {
+            state.event_type == event_type && state.state_key.is_empty()
+        };
+        self.request.initial_state.iter().any(is)
+    }
+
+    /// The power levels: those of the initial state, else the preset's with what overrides them.
+    fn power_levels(&mut self, rules: &Rules, preset: &Preset) -> Result<(), RoomError> {
+        let initial = self.request.initial_state.iter().find(|state| {
+            state.event_type == "m.room.power_levels" && state.state_key.is_empty()
+        });
+        let mut content = match initial {
+            Some(initial) => object(&initial.content)?,
+            None => default_power_levels(self.request, rules, preset),
+        };
+        if let Some(overriding) = &self.request.power_level_content_override {
+            content.extend(object(overriding)?);
+        }
+        self.add("m.room.power_levels", content.into())
+    }
+
+    fn initial_state(&mut self) -> Result<(), RoomError> {
+        for state in &self.request.initial_state {
+            let replaced = match state.event_type.as_str() {
+                // Both stand at the beginning of the room already.
+                "m.room.power_levels" | "m.room.create" => true,
+                "m.room.name" => self.request.name.is_some(),
+                "m.room.topic" => self.request.topic.is_some(),
+                _ => false,
+            };
+            if replaced && state.state_key.is_empty() {
+                continue;
+            }
+            self.drafts.push(Draft {
+                sender: self.creator.to_owned(),
+                event_type: TimelineEventType::from(state.event_type.as_str()),
+                state_key: Some(state.state_key.clone()),
+                content: state.content.clone(),
+                redacts: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn invites(&mut self) -> Result<(), RoomError> {
+        for (user, profile) in &self.request.invite {
+            let mut content = Map::new();
+            profile.write(&mut content);
+            if self.request.is_direct {
+                content.insert("is_direct".to_owned(), true.into());
+            }
+            let draft = member_draft(self.creator, user, Membership::Invite, content)?;
+            self.drafts.push(draft);
+        }
+        Ok(())
+    }
+}
+
+fn default_power_levels(
+    request: &CreateRoom,
+    rules: &Rules,
+    preset: &Preset,
+) -> Map<String, Value> {
+    let mut users = Map::new();
+    let mut tombstone = CREATOR_POWER;
+    if rules.privileged_creators() {
+        tombstone = TOMBSTONE_POWER;
+    } else {
+        users.insert(request.creator.to_string(), CREATOR_POWER.into());
+        if preset.trusted {
+            let invited = request.invite.iter();
+            users.extend(invited.map(|(user, _)| (user.to_string(), CREATOR_POWER.into())));
+        }
+    }
+    let content = json!({
+        "users": users,
+        "users_default": 0,
+        "events": {
+            "m.room.name": 50,
+            "m.room.power_levels": 100,
+            "m.room.history_visibility": 100,
+            "m.room.canonical_alias": 50,
+            "m.room.avatar": 50,
+            "m.room.tombstone": tombstone,
+            "m.room.server_acl": 100,
+            "m.room.encryption": 100,
+        },
+        "events_default": 0,
+        "state_default": 50,
+        "ban": 50,
+        "kick": 50,
+        "redact": 50,
+        "invite": preset.invite_power,
+    });
+    match content {
+        Value::Object(content) => content,
+        _ => Map::new(),
+    }
+}
+
+/// The keys of a JSON object.
+pub(crate) fn object(content: &RawValue) -> Result<Map<String, Value>, RoomError> {
+    serde_json::from_str(content.get()).map_err(|error| RoomError::BadContent(error.to_string()))
+}
