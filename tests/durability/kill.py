@@ -87,10 +87,11 @@ class Server:
         self.config.write_text(
             f"""server_name = "localhost"
 report_stats = false
+state_directory = "{folder}"
 
 [[listeners]]
 bind = ["127.0.0.1:{self.port}"]
-resources = ["client", "health"]
+resources = ["client"]
 
 [database]
 url = "{database}"
@@ -101,11 +102,6 @@ shared_secret_file = "{secret}"
 [rate_limits]
 enabled = false
 
-[admin]
-socket = "{folder}/admin.sock"
-
-[signing_key]
-file = "{folder}/signing.key"
 """
         )
 
