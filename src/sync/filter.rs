@@ -36,7 +36,7 @@ pub enum FilterError {
 
 /// A whole filter, ready to be asked.
 #[derive(Debug, Default)]
-pub struct SyncFilter {
+pub(crate) struct SyncFilter {
     /// Which rooms are of interest at all.
     pub(crate) rooms: RoomMatcher,
     /// Timeline events.
@@ -103,22 +103,17 @@ pub(crate) struct EventMatcher {
 }
 
 impl SyncFilter {
-    /// What applies to a request without a filter.
-    pub fn everything() -> Self {
-        Self { timeline_limit: TIMELINE_LIMIT_DEFAULT, ..Self::default() }
-    }
-
     /// Parses and compiles a filter given inline.
-    pub fn parse(json: &str) -> Result<Self, FilterError> {
+    pub(crate) fn parse(json: &str) -> Result<Self, FilterError> {
         let definition = serde_json::from_str::<FilterDefinition>(json)
             .map_err(|error| FilterError::Invalid(error.to_string()))?;
         Self::compile(definition)
     }
 
     /// Compiles a parsed filter.
-    pub fn compile(definition: FilterDefinition) -> Result<Self, FilterError> {
+    fn compile(definition: FilterDefinition) -> Result<Self, FilterError> {
         let room = definition.room;
-        let fields = definition.event_fields.map(parse_fields).transpose()?;
+        let fields = definition.event_fields.as_deref().map(parse_fields).transpose()?;
         Ok(Self {
             rooms: RoomMatcher::new(room.rooms, room.not_rooms),
             timeline_limit: timeline_limit(room.timeline.limit),
@@ -147,7 +142,7 @@ fn timeline_limit(limit: Option<UInt>) -> usize {
 }
 
 /// Parses dot-separated property paths (appendices, "Dot-separated property paths").
-fn parse_fields(fields: Vec<String>) -> Result<Vec<Vec<String>>, FilterError> {
+fn parse_fields(fields: &[String]) -> Result<Vec<Vec<String>>, FilterError> {
     if fields.len() > EVENT_FIELDS_MAX {
         return Err(FilterError::Invalid("event_fields names too many fields".to_owned()));
     }

@@ -73,17 +73,11 @@ impl JsonWriter {
 
     /// An unsigned number.
     pub(crate) fn unsigned(&mut self, number: u64) {
-        self.separate();
-        self.digits(number);
-    }
+        use std::fmt::Write as _;
 
-    /// A signed number.
-    pub(crate) fn signed(&mut self, number: i64) {
         self.separate();
-        if number < 0 {
-            self.out.push('-');
-        }
-        self.digits(number.unsigned_abs());
+        // Writing to a string cannot fail.
+        let _ = write!(self.out, "{number}");
     }
 
     /// `true` or `false`.
@@ -107,22 +101,6 @@ impl JsonWriter {
     /// `{"events":[…]}`, the shape of most sections.
     pub(crate) fn events(&mut self, write: impl FnOnce(&mut Self)) {
         self.object(|object| object.key("events").array(write));
-    }
-
-    fn digits(&mut self, mut number: u64) {
-        // The longest u64 has 20 digits.
-        let mut buffer = ['0'; 20];
-        let mut start = buffer.len();
-        loop {
-            start -= 1;
-            buffer[start] = char::from_digit(u32::try_from(number % 10).unwrap_or(0), 10)
-                .unwrap_or('0');
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.out.extend(&buffer[start..]);
     }
 }
 

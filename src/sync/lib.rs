@@ -20,6 +20,8 @@ mod recent;
 mod request;
 mod stream;
 mod sync;
+#[cfg(test)]
+mod testing;
 pub mod token;
 mod write;
 

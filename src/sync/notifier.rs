@@ -51,6 +51,7 @@ struct Inner {
     numbers: HashMap<OwnedUserId, UserNumber>,
     /// The users here who are joined to a room.
     rooms: HashMap<RoomNumber, HashMap<UserNumber, Arc<Waiter>>>,
+    users_max: usize,
     /// Counts requests, to find out who has not synced for longest.
     clock: u64,
 }
@@ -112,6 +113,7 @@ impl Notifier {
             users: HashMap::new(),
             numbers: HashMap::new(),
             rooms: HashMap::new(),
+            users_max: USERS_MAX,
             clock: 0,
         };
         Self {
@@ -161,8 +163,13 @@ impl Notifier {
             Some(records) => inner.take_in(&records, head, log.floor()),
             None => inner.start_anew(head),
         };
-        drop(inner);
+        // Under the lock, so that nobody gets a token from beyond the head.
         self.head.fetch_max(head.0, Ordering::Release);
+        drop(inner);
+        self.wake(woken);
+    }
+
+    fn wake(&self, woken: Vec<Arc<Waiter>>) {
         self.moved.notify_waiters();
         for waiter in woken {
             waiter.bell.notify_waiters();
@@ -401,7 +408,7 @@ impl Inner {
 
     /// Drops the users who have not synced for longest once there are too many, a tenth of them at once.
     fn make_room(&mut self) {
-        if self.users.len() < USERS_MAX {
+        if self.users.len() < self.users_max {
             return;
         }
         let mut idle = self
@@ -412,7 +419,7 @@ impl Inner {
             .map(|(user, entry)| (entry.used, *user))
             .collect::<Vec<_>>();
         idle.sort_unstable();
-        for (_, user) in idle.into_iter().take(USERS_MAX / 10) {
+        for (_, user) in idle.into_iter().take(self.users_max / 10 + 1) {
             let Some(entry) = self.users.remove(&user) else { continue };
             self.numbers.remove(&entry.user_id);
             for room in entry.memberships.keys() {

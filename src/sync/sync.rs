@@ -150,16 +150,16 @@ impl Course<'_> {
             let mut bell = std::pin::pin!(waiter.bell().notified());
             bell.as_mut().enable();
             // The head is read before the waiter is asked: what it covers, the waiter knows.
-            let head = SyncToken::at(self.inner.notifier.head());
+            let now = SyncToken::at(self.inner.notifier.head());
             // A token of another epoch knows nothing ephemeral, so there may always be something.
-            if since.epoch != head.epoch || waiter.has_news(&since) {
+            if since.epoch != now.epoch || waiter.has_news(&since) {
                 let answer = self.look(Some(since)).await?.gather().await?;
                 if !answer.is_empty() {
                     return Ok(write::write(&answer, self.style()));
                 }
                 since = answer.next;
             } else {
-                since = head;
+                since = now;
             }
             if tokio::time::timeout_at(deadline, bell).await.is_err() {
                 self.carry_known(held, since);

@@ -61,7 +61,9 @@ pub(crate) fn write(answer: &Answer, style: Style<'_>) -> Bytes {
         }
         if !answer.presence.is_empty() {
             whole.key("presence").events(|events| {
-                answer.presence.iter().for_each(|user| presence(events, user));
+                for user in &answer.presence {
+                    presence(events, user);
+                }
             });
         }
         whole.key("rooms").object(|rooms| {
@@ -92,7 +94,11 @@ fn section<R>(
     write: impl Fn(&mut JsonWriter, &R),
 ) {
     if !list.is_empty() {
-        rooms.key(name).object(|out| list.iter().for_each(|room| write(out, room)));
+        rooms.key(name).object(|out| {
+            for room in list {
+                write(out, room);
+            }
+        });
     }
 }
 
@@ -106,7 +112,9 @@ fn joined(out: &mut JsonWriter, room: &JoinedRoom, style: Style<'_>) {
         timeline(out, &room.timeline, style);
         state(out, &room.state, style);
         out.key("ephemeral").events(|events| {
-            room.ephemeral.iter().for_each(|event| events.raw(event));
+            for event in &room.ephemeral {
+                events.raw(event);
+            }
         });
         account_data(out, &room.account_data);
         out.key("unread_notifications").object(|counts| {
@@ -129,14 +137,20 @@ fn left(out: &mut JsonWriter, room: &LeftRoom, style: Style<'_>) {
 
 fn stripped(out: &mut JsonWriter, name: &str, room: &StrippedRoom) {
     out.key(room.id.as_str()).object(|out| {
-        out.key(name).events(|events| room.events.iter().for_each(|event| events.raw(event)));
+        out.key(name).events(|events| {
+            for event in &room.events {
+                events.raw(event);
+            }
+        });
     });
 }
 
 fn summary(out: &mut JsonWriter, summary: &Summary) {
     if let Some(heroes) = &summary.heroes {
         out.key("m.heroes").array(|array| {
-            heroes.iter().for_each(|hero| array.string(hero.as_str()));
+            for hero in heroes {
+                array.string(hero.as_str());
+            }
         });
     }
     out.key("m.joined_member_count").unsigned(as_u64(summary.joined));

@@ -2,3 +2,6 @@
 
 pub mod moves;
 pub mod places;
+
+#[cfg(test)]
+mod sync_test;

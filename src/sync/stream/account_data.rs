@@ -5,7 +5,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use proto::number::RoomNumber;
-use ruma::RoomId;
 use serde_json::value::RawValue;
 use store::{
     Change,
@@ -58,11 +57,9 @@ pub(crate) fn changed(look: &Look, source: &mut Source<'_, '_>) -> Found<Entries
 pub(crate) fn in_room(
     look: &Look,
     source: &mut Source<'_, '_>,
-    (room, id): (RoomNumber, &RoomId),
+    room: RoomNumber,
 ) -> Found<Vec<AccountDatum>> {
-    if !look.filter.room_account_data.matches_room(id) {
-        return Ok(Vec::new());
-    }
+
     let (user, upto) = (look.requester.user(), look.next.position);
     let rows = account_data::list_in_room(source.snapshot()?, user, room, upto)?;
     let data = rows.into_iter().map(|row| entry(row).1);

@@ -45,7 +45,7 @@ pub(crate) fn joined(
         since: visit.since,
         upto,
         joined_from: Some(visit.since.unwrap_or(visit.membership.position)),
-        group: Some(view.group()),
+        group: view.is_joined(look.requester.user()).then_some(view.group()),
     };
     let slice = timeline::slice(look, source, stretch)?;
     let whole_from = || before(slice.shown.start.unwrap_or(upto));
@@ -56,27 +56,27 @@ pub(crate) fn joined(
         newcomers.extend(state::newcomers(source, &moves)?);
     }
     let is_told = visit.whole_state || summary::is_moved(&moves.now);
-    let (summary, heroes) = match is_told {
-        true => Some(summary::summary(look, view)).unzip(),
-        false => (None, None),
-    };
+    let (summary, heroes) = is_told.then(|| summary::summary(look, view)).unzip();
     let wanted = state::Wanted {
         room: visit.room,
         id: view.id(),
         since,
-        upto,
         state: view.state(),
         heroes: heroes.as_deref().unwrap_or_default(),
     };
     let state = state::state(look, source, wanted, (&moves, &slice), known)?;
+    let filter = &look.filter;
+    let ephemeral = if filter.ephemeral.matches_room(view.id()) { &*extras.ephemeral } else { &[] };
+    let account_data =
+        if filter.room_account_data.matches_room(view.id()) { &*extras.account_data } else { &[] };
     let told = JoinedRoom {
         id: view.id().to_owned(),
         summary,
         timeline: slice.timeline,
         state,
-        ephemeral: extras.ephemeral.clone(),
-        account_data: extras.account_data.clone(),
-        by_thread: look.filter.by_thread,
+        ephemeral: ephemeral.to_owned(),
+        account_data: account_data.to_owned(),
+        by_thread: filter.by_thread,
     };
     Ok((visit.whole_state || !told.is_empty()).then_some(told))
 }

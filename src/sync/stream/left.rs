@@ -31,6 +31,9 @@ pub(crate) fn left(
     let Some(number) = departure.membership.event else { return Ok(None) };
     let event = source.event(number)?;
     let id = event.pdu().room_id().to_owned();
+    if !look.filter.rooms.matches(&id) {
+        return Ok(None);
+    }
     if !departure.was_inside {
         let timeline = only(look, event);
         let account_data = extras.account_data.clone();
@@ -76,7 +79,6 @@ fn inside(
         room: departure.room,
         id,
         since,
-        upto,
         state: &end,
         heroes: &[],
     };

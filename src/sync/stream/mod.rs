@@ -23,6 +23,7 @@ mod typing;
 
 use std::{collections::HashSet, sync::Arc};
 
+use proto::number::RoomNumber;
 use ruma::OwnedUserId;
 use user::Requester;
 
@@ -31,7 +32,7 @@ use crate::{
     answer::Answer,
     filter::{LazyMembers, SyncFilter},
     lazy::{Holder, Known},
-    membership::Memberships,
+    membership::{Membership, Memberships},
     notifier::News,
     sync::Inner,
     token::SyncToken,
@@ -71,6 +72,11 @@ impl Look {
             self.inner.known.remember(self.holder(self.next), known);
         }
         Ok(answer)
+    }
+
+    /// Whether the user is joined to a room at `next`.
+    fn is_joined(&self, room: RoomNumber) -> bool {
+        self.memberships.get(&room).is_some_and(Membership::is_joined)
     }
 
     /// The members whom the client has been sent before.

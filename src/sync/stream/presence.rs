@@ -54,6 +54,6 @@ impl Newcomers {
 }
 
 fn is_in_sight(look: &Look, user: &UserPresence) -> bool {
-    let shares = |room: &RoomNumber| look.memberships.get(room).is_some_and(|m| m.is_joined());
+    let shares = |room: &RoomNumber| look.is_joined(*room);
     user.user_id == look.requester.user_id() || user.rooms.iter().any(shares)
 }

@@ -26,11 +26,11 @@ pub(crate) type Events = HashMap<RoomNumber, Vec<String>>;
 pub(crate) fn moved(look: &Look, source: &mut Source<'_, '_>) -> Found<Events> {
     let Some(since) = look.since.filter(|_| is_wanted(look)) else { return Ok(Events::new()) };
     if look.news.is_some() {
-        return Ok(write(in_memory(look)));
+        return Ok(write(&in_memory(look)));
     }
     let joined = look.memberships.iter().filter(|(_, membership)| membership.is_joined());
     let rooms = joined.map(|(room, _)| *room).collect::<Vec<_>>();
-    list(look, source, &rooms, since.position).map(write)
+    Ok(write(&list(look, source, &rooms, since.position)?))
 }
 
 /// All that stand in rooms that the client does not know.
@@ -42,7 +42,7 @@ pub(crate) fn in_rooms(
     if rooms.is_empty() || !is_wanted(look) {
         return Ok(Events::new());
     }
-    list(look, source, rooms, Position(0)).map(write)
+    Ok(write(&list(look, source, rooms, Position(0))?))
 }
 
 fn is_wanted(look: &Look) -> bool {
@@ -78,9 +78,9 @@ fn in_memory(look: &Look) -> Vec<ReceiptChange> {
 /// The receipts of one event: by kind and user, since when and in which thread.
 type Marks<'r> = BTreeMap<(&'static str, &'r str), (u64, Option<&'r str>)>;
 
-fn write(receipts: Vec<ReceiptChange>) -> Events {
+fn write(receipts: &[ReceiptChange]) -> Events {
     let mut rooms: HashMap<RoomNumber, Vec<BTreeMap<&str, Marks<'_>>>> = HashMap::new();
-    for receipt in &receipts {
+    for receipt in receipts {
         let layers = rooms.entry(receipt.room).or_default();
         let slot = (receipt.kind.as_str(), receipt.user_id.as_str());
         let event_id = receipt.event_id.as_str();

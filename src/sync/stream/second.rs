@@ -131,7 +131,7 @@ fn new_rooms(
     for room in new {
         let number = room.visit.room;
         let account_data = match look.since {
-            Some(_) => account_data::in_room(look, source, (number, room.view.id()))?,
+            Some(_) => account_data::in_room(look, source, number)?,
             // The first step has listed everything.
             None => room.extras.account_data.clone(),
         };

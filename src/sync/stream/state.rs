@@ -37,9 +37,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) id: &'a RoomId,
     /// Up to here the client knows the state; none if all of it is due.
     pub(crate) since: Option<Position>,
-    /// The end of the answer.
-    pub(crate) upto: Position,
-    /// The state at `upto` or later: moves since then are undone.
+    /// The state at the answer's end or later: moves since then are undone.
     pub(crate) state: &'a StateMap,
     /// Members whom the summary names.
     pub(crate) heroes: &'a [StateKeyNumber],

@@ -10,7 +10,7 @@ use room::{Event, PageToken, Place};
 use ruma::RoomId;
 use store::{
     Change, Record,
-    room::{event::ClientTxn, events, timeline, txns},
+    room::{event::ClientTxn, timeline, txns},
     sync::places,
 };
 
@@ -57,9 +57,7 @@ struct Rows<'a> {
     stretch: Stretch<'a>,
     /// Oldest first; taken from the end.
     memory: Vec<Candidate>,
-    /// What is at or before this position is not in memory.
-    floor: Position,
-    /// The next row from the database is at or before this position.
+    /// The next row from the database is at or before this position; what is after it is in memory.
     upto: Position,
     /// Events that came from the database, where transaction ids are looked up apart.
     read: Vec<EventNumber>,
@@ -120,7 +118,7 @@ impl<'a> Rows<'a> {
                 (floor, candidates(&records, stretch))
             }
         };
-        Self { stretch, memory, floor, upto: stretch.upto.min(floor), read: Vec::new() }
+        Self { stretch, memory, upto: stretch.upto.min(floor), read: Vec::new() }
     }
 
     /// The next rows, newest first; none at the stretch's end.

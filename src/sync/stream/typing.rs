@@ -19,7 +19,7 @@ pub(crate) fn typing(look: &Look) -> HashMap<RoomNumber, String> {
         return HashMap::new();
     }
     let typing = &look.inner.parts.typing;
-    let joined = |room: &RoomNumber| look.memberships.get(room).is_some_and(|m| m.is_joined());
+    let joined = |room: &RoomNumber| look.is_joined(*room);
     let known = look.since.and_then(|since| since.ephemeral_in(look.next.epoch));
     if let Some(counter) = known {
         let changed = typing.changed_since(counter).into_iter();
