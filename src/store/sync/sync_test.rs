@@ -124,7 +124,7 @@ async fn the_deepest_place_before_an_event() {
         assert_eq!(before(4, 3).await, Some(place(7, 2)));
         assert_eq!(before(5, 4).await, Some(place(7, 2)));
         assert_eq!(before(7, 2).await, None);
-        assert_eq!(before(1, 1).await, None);
+        assert_eq!(before(1, 1).await, Some(place(3, -99)));
     })
     .await;
 }
