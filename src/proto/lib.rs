@@ -31,3 +31,5 @@ pub mod visibility;
 
 #[cfg(test)]
 mod test_room;
+#[cfg(test)]
+mod test_source;

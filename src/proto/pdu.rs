@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UInt,
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, UInt,
     UserId, events::TimelineEventType, state_res::Event,
 };
 use serde::{Deserialize, de::DeserializeOwned};

@@ -95,11 +95,15 @@ impl Powers {
     /// Reads them from the room's create event and, if it has one, its power levels event. A value that is no level
     /// counts as missing: such an event is not allowed into a room.
     pub fn of(create: &Pdu, power_levels: Option<&Pdu>) -> Powers {
-        let rules = create.rules();
+        Powers { creators: creators(create), ..Powers::without_creator(create.rules(), power_levels) }
+    }
+
+    /// As [`Powers::of`], where nobody knows who made the room.
+    pub(crate) fn without_creator(rules: &Rules, power_levels: Option<&Pdu>) -> Powers {
         let text = power_levels.map_or("{}", |pdu| pdu.auth_content().get());
         let content = parse_object(text, Form::Strict).unwrap_or_default();
         Powers {
-            creators: creators(create),
+            creators: Vec::new(),
             privileged_creators: rules.privileged_creators(),
             has_event: power_levels.is_some(),
             users: levels(&content, "users", rules),
