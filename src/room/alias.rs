@@ -7,12 +7,7 @@ use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, 
 use serde::Deserialize;
 use store::room::aliases::{self, AliasRow};
 
-use crate::{
-    RoomError, RoomView, Rooms,
-    ports::Act,
-    rooms::Inner,
-    stage::Stage,
-};
+use crate::{RoomError, RoomView, Rooms, ports::Act, rooms::Inner, stage::Stage};
 
 /// How many aliases of a room are listed.
 const LIST_MAX: usize = 500;

@@ -6,11 +6,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use proto::{
-    clock::random_string,
-    draft::Placement,
-    number::RoomNumber,
-    pdu::Pdu,
-    rules::Rules,
+    clock::random_string, draft::Placement, number::RoomNumber, pdu::Pdu, rules::Rules,
     state::StateMap,
 };
 use ruma::{
@@ -117,10 +113,7 @@ impl Rooms {
     }
 
     /// The alias that the room gets, if it is free.
-    async fn new_alias(
-        &self,
-        request: &CreateRoom,
-    ) -> Result<Option<OwnedRoomAliasId>, RoomError> {
+    async fn new_alias(&self, request: &CreateRoom) -> Result<Option<OwnedRoomAliasId>, RoomError> {
         let Some(localpart) = &request.alias_localpart else { return Ok(None) };
         let text = format!("#{localpart}:{}", self.server_name());
         let invalid = |_| RoomError::InvalidParam("the alias is not valid".to_owned());
@@ -181,15 +174,18 @@ impl Rooms {
         };
         let signed = self.inner.sign(&plan.recipe.create, &placement, rules)?;
         let authorized = signed.into_own().authorize(|_| None, |_, _| None);
-        let pdu = authorized.map_err(|rejected| RoomError::BadContent(rejected.denied.to_string()))?;
+        let pdu =
+            authorized.map_err(|rejected| RoomError::BadContent(rejected.denied.to_string()))?;
         Ok(pdu.into_pdu())
     }
 
     /// Gives numbers to everybody and everything that the room names, so that building it needs no further change.
     async fn intern_plan(&self, plan: &Plan, room_id: &RoomId) -> Result<RoomNumber, RoomError> {
-        let pairs = plan.recipe.drafts.iter().filter_map(|draft| {
-            Some((draft.event_type.to_string(), draft.state_key.clone()?))
-        });
+        let pairs = plan
+            .recipe
+            .drafts
+            .iter()
+            .filter_map(|draft| Some((draft.event_type.to_string(), draft.state_key.clone()?)));
         let pairs = pairs.collect::<Vec<_>>();
         let number = self.inner.intern_room(room_id, &pairs).await?;
         Ok(number)

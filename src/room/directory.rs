@@ -247,9 +247,8 @@ impl Rooms {
         };
         let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let from_start = query.since.is_none();
-        let read = self.inner.setup.store.read(move |snapshot| {
-            walk(snapshot, &query, since, limit)
-        });
+        let read =
+            self.inner.setup.store.read(move |snapshot| walk(snapshot, &query, since, limit));
         let mut found: Found = read.await?;
         if !since.forward {
             found.rooms.reverse();

@@ -44,9 +44,9 @@ pub(crate) async fn complete(
     let signed = stage.inner.sign(draft, &placement, view.rules)?;
     let mut state = auth_state.clone();
     let needed = needed_keys(signed.pdu())?;
-    let further = needed.into_iter().filter(|(event_type, state_key)| {
-        state.find(&event_type.to_string(), state_key).is_none()
-    });
+    let further = needed
+        .into_iter()
+        .filter(|(event_type, state_key)| state.find(&event_type.to_string(), state_key).is_none());
     state.0.extend(load_state(stage, further.collect()).await?.0);
     let find_event = |id: &EventId| {
         let body = state.bodies().find(|body| body.event_id() == id)?;
@@ -108,10 +108,7 @@ impl Inner {
     }
 
     /// The random part of an event id, where the room version wants one.
-    pub(crate) fn event_id_localpart(
-        &self,
-        rules: &'static Rules,
-    ) -> Option<String> {
+    pub(crate) fn event_id_localpart(&self, rules: &'static Rules) -> Option<String> {
         let random = &*self.setup.random;
         rules.has_event_id_field().then(|| random_string(random, EVENT_ID_LENGTH))
     }

@@ -38,7 +38,9 @@ pub(crate) async fn authorise_join(
         return Ok(None);
     }
     if !fulfils_a_condition(rooms, view, user).await? {
-        return Err(RoomError::Forbidden("you are in none of the rooms that let you join this one"));
+        return Err(RoomError::Forbidden(
+            "you are in none of the rooms that let you join this one",
+        ));
     }
     let may_invite = |local: &UserId| view.powers().reaches(local, Level::Invite);
     let locals = view.joined_local().filter_map(|local| view.member(local));

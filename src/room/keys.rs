@@ -133,7 +133,6 @@ impl Inner {
     }
 }
 
-
 fn missing(pairs: &[Pair], found: &[Option<StateKeyNumber>]) -> Vec<Pair> {
     let missing = pairs.iter().zip(found).filter(|(_, slot)| slot.is_none());
     missing.map(|(pair, _)| pair.clone()).collect()

@@ -36,6 +36,8 @@ pub mod query;
 pub mod queue;
 pub mod receive;
 pub mod redact;
+
+pub mod testing;
 pub mod upgrade;
 pub mod users;
 
@@ -51,3 +53,6 @@ pub use settings::{Settings, SettingsHandle};
 pub use store::room::event::{Event, Outcome, Place};
 pub use users::{UserRoom, UserRooms};
 pub use view::{JoinRule, Member, RoomView};
+
+#[cfg(test)]
+mod tests;

@@ -80,11 +80,7 @@ impl Loader {
         Ok(keys.into_iter().zip(loaded.iter().map(|event| Arc::clone(&event.body))).collect())
     }
 
-    fn members(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        room: RoomNumber,
-    ) -> Result<Members, RoomError> {
+    fn members(&self, snapshot: &mut Snapshot<'_>, room: RoomNumber) -> Result<Members, RoomError> {
         let mut members = Members::default();
         for (user, user_id, membership, event) in members::list_present(snapshot, room)? {
             members.set(user, Member { user_id, membership, event }, &self.server);

@@ -16,11 +16,8 @@ use serde_json::{Map, Value, value::RawValue};
 use store::room::{event::Body, keys, members};
 
 use crate::{
-    Room, RoomError, Rooms, Submission, Submitted,
-    join_rules::authorise_join,
-    ports::Act,
-    queue::Work,
-    stage::Stage,
+    Room, RoomError, Rooms, Submission, Submitted, join_rules::authorise_join, ports::Act,
+    queue::Work, stage::Stage,
 };
 
 /// The profile fields that stand in member events.
@@ -66,47 +63,6 @@ pub struct OtherMembership {
     pub is_direct: bool,
 }
 
-/// The content of a member event in the making.
-struct Content(Map<String, Value>);
-
-impl Content {
-    fn new(membership: &str, reason: Option<String>) -> Self {
-        let mut content = Map::new();
-        content.insert("membership".to_owned(), membership.into());
-        if let Some(reason) = reason {
-            content.insert("reason".to_owned(), reason.into());
-        }
-        Self(content)
-    }
-
-    fn with_profile(mut self, profile: MemberProfile) -> Self {
-        let fields = [("displayname", profile.displayname), ("avatar_url", profile.avatar_url)];
-        for (key, value) in fields {
-            if let Some(value) = value {
-                self.0.insert(key.to_owned(), value.into());
-            }
-        }
-        self
-    }
-
-    fn with(mut self, key: &str, value: Value) -> Self {
-        self.0.insert(key.to_owned(), value);
-        self
-    }
-
-    fn draft(&self, sender: OwnedUserId, target: &UserId) -> Result<Draft, RoomError> {
-        let content = serde_json::value::to_raw_value(&self.0)
-            .map_err(|error| RoomError::BadContent(error.to_string()))?;
-        Ok(Draft {
-            sender,
-            event_type: TimelineEventType::RoomMember,
-            state_key: Some(target.to_string()),
-            content,
-            redacts: None,
-        })
-    }
-}
-
 /// A change of membership under way.
 struct Change<'c> {
     rooms: &'c Rooms,
@@ -120,13 +76,8 @@ struct Change<'c> {
     timestamp_ms: u64,
 }
 
-const ANY: &[Membership] = &[
-    Membership::Join,
-    Membership::Invite,
-    Membership::Knock,
-    Membership::Leave,
-    Membership::Ban,
-];
+const ANY: &[Membership] =
+    &[Membership::Join, Membership::Invite, Membership::Knock, Membership::Leave, Membership::Ban];
 
 /// The memberships that one can leave.
 const PRESENT: &[Membership] = &[Membership::Join, Membership::Invite, Membership::Knock];
@@ -147,7 +98,8 @@ impl Work for Change<'_> {
         if self.membership == Membership::Join {
             let authorising = authorise_join(self.rooms, &stage.view, self.target).await?;
             if let Some(user) = authorising {
-                content.insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
+                content
+                    .insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
             }
         }
         let draft = member_draft(self.sender, self.target, self.membership, content)?;
@@ -192,7 +144,8 @@ pub(crate) fn member_draft(
 
 /// A content as raw JSON.
 pub(crate) fn raw(content: &impl serde::Serialize) -> Result<Box<RawValue>, RoomError> {
-    serde_json::value::to_raw_value(content).map_err(|error| RoomError::BadContent(error.to_string()))
+    serde_json::value::to_raw_value(content)
+        .map_err(|error| RoomError::BadContent(error.to_string()))
 }
 
 /// The membership that a member event says.
@@ -397,7 +350,8 @@ impl Rooms {
     ) -> Result<Submitted, RoomError> {
         let room = self.known(&submission.room_id).await?;
         let timestamp_ms = submission.timestamp_ms.unwrap_or_else(|| self.now_ms());
-        self.change(&room, &SubmitMember { rooms: self, submission: &submission, timestamp_ms }).await
+        self.change(&room, &SubmitMember { rooms: self, submission: &submission, timestamp_ms })
+            .await
     }
 }
 
@@ -427,7 +381,8 @@ impl Work for SubmitMember<'_> {
                 self.rooms.check(user, Act::Join(room_id))?;
                 if let Some(authorising) = authorise_join(self.rooms, &stage.view, user).await? {
                     let authorising = authorising.to_string();
-                    content.insert("join_authorised_via_users_server".to_owned(), authorising.into());
+                    content
+                        .insert("join_authorised_via_users_server".to_owned(), authorising.into());
                     draft.content = raw(&content)?;
                 }
             }

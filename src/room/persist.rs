@@ -16,7 +16,8 @@ use store::{
         changes::{self, StateChange},
         directory,
         event::{Event, Outcome, Place},
-        events, gaps, groups::{self, NewGroup},
+        events, gaps,
+        groups::{self, NewGroup},
         members::{self, MemberRow},
         redactions,
         rooms::{self, RoomRow},
@@ -291,4 +292,3 @@ impl RoomChange {
         self.flight.commit();
     }
 }
-

@@ -141,11 +141,7 @@ impl Rooms {
         Err(RoomError::Busy)
     }
 
-    async fn attempt(
-        &self,
-        core: &Arc<Core>,
-        work: &impl Work,
-    ) -> Result<Submitted, WriteError> {
+    async fn attempt(&self, core: &Arc<Core>, work: &impl Work) -> Result<Submitted, WriteError> {
         let mut tip = self.lock(core).await?;
         let mut stage = Stage::new(&self.inner, core, &tip);
         let event_id = work.run(&mut stage).await?;
@@ -181,10 +177,7 @@ impl Rooms {
     }
 
     /// Takes the room's lock, with a tip that can be built on.
-    pub(crate) async fn lock<'c>(
-        &self,
-        core: &'c Core,
-    ) -> Result<MutexGuard<'c, Tip>, RoomError> {
+    pub(crate) async fn lock<'c>(&self, core: &'c Core) -> Result<MutexGuard<'c, Tip>, RoomError> {
         let mut tip = core.tip.lock().await;
         if core.is_broken() {
             core.settle().await;
@@ -217,10 +210,7 @@ impl Staged {
 
 impl Stage<'_> {
     /// The event that says already what a state event would say: same sender, same content.
-    pub(crate) async fn find_same(
-        &self,
-        draft: &Draft,
-    ) -> Result<Option<OwnedEventId>, RoomError> {
+    pub(crate) async fn find_same(&self, draft: &Draft) -> Result<Option<OwnedEventId>, RoomError> {
         let Some(state_key) = &draft.state_key else { return Ok(None) };
         let pair = (draft.event_type.to_string(), state_key.clone());
         let keys = self.inner.find_keys(&[pair]).await?;

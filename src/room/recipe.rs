@@ -70,12 +70,7 @@ pub(crate) fn recipe(
     let mut list = Drafts { creator: &request.creator, request, drafts: Vec::new() };
     let mut profile = Map::new();
     request.profile.write(&mut profile);
-    list.drafts.push(member_draft(
-        &request.creator,
-        &request.creator,
-        Membership::Join,
-        profile,
-    )?);
+    list.drafts.push(member_draft(&request.creator, &request.creator, Membership::Join, profile)?);
     list.power_levels(rules, &preset)?;
     if let Some(alias) = alias {
         list.add("m.room.canonical_alias", json!({ "alias": alias }))?;
@@ -185,9 +180,10 @@ impl Drafts<'_> {
 
     /// The power levels: those of the initial state, else the preset's with what overrides them.
     fn power_levels(&mut self, rules: &Rules, preset: &Preset) -> Result<(), RoomError> {
-        let initial = self.request.initial_state.iter().find(|state| {
-            state.event_type == "m.room.power_levels" && state.state_key.is_empty()
-        });
+        let initial =
+            self.request.initial_state.iter().find(|state| {
+                state.event_type == "m.room.power_levels" && state.state_key.is_empty()
+            });
         let mut content = match initial {
             Some(initial) => object(&initial.content)?,
             None => default_power_levels(self.request, rules, preset),

@@ -41,7 +41,8 @@ impl Rooms {
         if !may_ask(&view, &request, target.as_deref()) {
             return Err(RoomError::Forbidden("you may not redact this event"));
         }
-        let content = request.reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        let content =
+            request.reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
         let draft = Draft {
             sender: request.sender,
             event_type: TimelineEventType::RoomRedaction,
@@ -83,9 +84,8 @@ impl Inner {
         event_id: &EventId,
     ) -> Result<Option<Arc<Event>>, RoomError> {
         let (cache, event_id) = (self.loader.events.clone(), event_id.to_owned());
-        let read = self.setup.store.read(move |snapshot| {
-            events::find_by_id(snapshot, &cache, &event_id)
-        });
+        let read =
+            self.setup.store.read(move |snapshot| events::find_by_id(snapshot, &cache, &event_id));
         Ok(read.await?)
     }
 }

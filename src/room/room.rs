@@ -59,8 +59,9 @@ impl Core {
 
     /// Shows what was just committed. Called on the writer's thread, in the order of commits.
     pub(crate) fn show(&self, view: Arc<RoomView>, position: Position) {
-        self.view.store(view);
+        // First the position: whoever takes the view and asks for the position afterwards gets one that covers it.
         self.position.fetch_max(position.0, Ordering::Release);
+        self.view.store(view);
     }
 
     /// Shows what was loaded anew.

@@ -286,9 +286,11 @@ impl<'r> Stage<'r> {
             Some(last) => *last,
             None => {
                 let chain = link.chain;
-                let read = self.inner.setup.store.read(move |snapshot| {
-                    chains::last_sequence(snapshot, chain)
-                });
+                let read = self
+                    .inner
+                    .setup
+                    .store
+                    .read(move |snapshot| chains::last_sequence(snapshot, chain));
                 read.await?
             }
         };
@@ -311,9 +313,11 @@ impl<'r> Stage<'r> {
         }
         if !missing.is_empty() {
             let chains = self.inner.chains.clone();
-            let read = self.inner.setup.store.read(move |snapshot| {
-                Reach::load_all(snapshot, &chains, &missing)
-            });
+            let read = self
+                .inner
+                .setup
+                .store
+                .read(move |snapshot| Reach::load_all(snapshot, &chains, &missing));
             for reach in read.await? {
                 self.inner.reaches.keep(&reach);
                 reaches.push(reach);
@@ -334,11 +338,7 @@ impl<'r> Stage<'r> {
     }
 
     /// An event of the working state.
-    async fn body(
-        &self,
-        key: StateKeyNumber,
-        number: EventNumber,
-    ) -> Result<Arc<Body>, RoomError> {
+    async fn body(&self, key: StateKeyNumber, number: EventNumber) -> Result<Arc<Body>, RoomError> {
         if let Some(body) = self.view.pinned(key)
             && body.number() == number
         {
@@ -363,9 +363,7 @@ impl Inner {
             return Ok(Arc::clone(&event.body));
         }
         let cache = self.loader.events.clone();
-        let read = self.setup.store.read(move |snapshot| {
-            events::load(snapshot, &cache, number)
-        });
+        let read = self.setup.store.read(move |snapshot| events::load(snapshot, &cache, number));
         let event: Arc<Event> = read.await?;
         Ok(Arc::clone(&event.body))
     }

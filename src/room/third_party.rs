@@ -55,7 +55,8 @@ impl Work for Redeem<'_> {
             Some(key) => stage.state_body(key).await?,
             None => None,
         };
-        let invite = invite.ok_or(RoomError::Forbidden("there is no such third-party invitation"))?;
+        let invite =
+            invite.ok_or(RoomError::Forbidden("there is no such third-party invitation"))?;
         let number = stage.inner.find_user(self.user).await?;
         let membership = number.map_or(Membership::Leave, |number| stage.view.membership(number));
         if matches!(membership, Membership::Invite | Membership::Join) {

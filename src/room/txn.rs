@@ -56,10 +56,8 @@ impl TxnKey {
             text.push(':');
             text.push_str(part);
         }
-        let client = ClientTxn {
-            device: self.device.as_str().into(),
-            txn_id: self.txn_id.as_str().into(),
-        };
+        let client =
+            ClientTxn { device: self.device.as_str().into(), txn_id: self.txn_id.as_str().into() };
         StagedTxn { hash: short_hash(text.as_bytes()), client: Arc::new(client) }
     }
 }
@@ -86,10 +84,7 @@ fn short_hash(bytes: &[u8]) -> TxnHash {
 }
 
 impl crate::rooms::Inner {
-    pub(crate) async fn find_txn(
-        &self,
-        hash: TxnHash,
-    ) -> Result<Option<OwnedEventId>, RoomError> {
+    pub(crate) async fn find_txn(&self, hash: TxnHash) -> Result<Option<OwnedEventId>, RoomError> {
         if let Some(event) = self.txns.get(&hash) {
             return Ok(Some(event));
         }

@@ -171,12 +171,8 @@ impl Rooms {
         let Some(alias) = old.view().state_pdu(CANONICAL_ALIAS).cloned() else { return Ok(()) };
         let draft =
             state_draft(&request.sender, "m.room.canonical_alias", alias.content_raw().to_owned());
-        let submission = Submission {
-            room_id: replacement.clone(),
-            draft,
-            timestamp_ms: None,
-            txn: None,
-        };
+        let submission =
+            Submission { room_id: replacement.clone(), draft, timestamp_ms: None, txn: None };
         match self.submit(submission).await {
             // Those aliases are not ours to move.
             Ok(_) | Err(RoomError::BadAlias(_)) => Ok(()),
@@ -219,9 +215,11 @@ impl Rooms {
         let other = old.state().iter().filter(|(key, _)| keys::key_user(**key).is_none());
         let numbers = other.map(|(_, number)| *number).collect::<Vec<_>>();
         let cache = self.inner.loader.events.clone();
-        let read = self.inner.setup.store.read(move |snapshot| {
-            events::load_all(snapshot, &cache, &numbers)
-        });
+        let read = self
+            .inner
+            .setup
+            .store
+            .read(move |snapshot| events::load_all(snapshot, &cache, &numbers));
         let state: Vec<Arc<Event>> = read.await?;
         let copied = state.iter().filter(|event| {
             let pdu = event.pdu();
@@ -240,11 +238,7 @@ impl Rooms {
     }
 
     /// Whoever was banned is banned from the new room too, as far as that fits into one change.
-    async fn bans(
-        &self,
-        request: &UpgradeRoom,
-        old: &RoomView,
-    ) -> Result<Vec<Draft>, RoomError> {
+    async fn bans(&self, request: &UpgradeRoom, old: &RoomView) -> Result<Vec<Draft>, RoomError> {
         let banned = old.members().filter(|(_, member)| member.membership == Membership::Ban);
         let mut drafts = Vec::new();
         for (_, member) in banned.take(COPIED_MAX) {

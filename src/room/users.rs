@@ -193,9 +193,8 @@ impl Rooms {
         if let Some(rooms) = self.inner.users.get(user) {
             return Ok(rooms);
         }
-        let read = self.inner.setup.store.read(move |snapshot| {
-            members::list_of_user(snapshot, user)
-        });
+        let read =
+            self.inner.setup.store.read(move |snapshot| members::list_of_user(snapshot, user));
         let rows: Vec<UserRow> = read.await?;
         Ok(self.inner.users.fill(user, rows))
     }

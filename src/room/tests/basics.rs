@@ -1,0 +1,177 @@
+//! Creating, joining, sending: in every room version.
+
+use futures_util::future::join_all;
+use ruma::api::client::room::create_room::v3::RoomPreset;
+use serde_json::json;
+use store::room::keys;
+
+use super::world::{each_version, each_world, other, own, room_of, user};
+use crate::{Membership, RoomError, create::CreateRoom};
+
+#[tokio::test]
+async fn a_room_of_every_version_can_be_created_joined_and_talked_in() {
+    each_version(async |world, rules| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let room = world.public_room(&alice, rules).await;
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert_eq!(view.rules().id, rules.id);
+        assert_eq!(view.joined_count(), 1);
+        world.join(&bob, &room).await.unwrap();
+        assert_eq!(world.membership(&bob, &room).await, Membership::Join);
+        let said = world.say(&bob, &room, "hello").await;
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert_eq!(view.tips.len(), 1);
+        assert_eq!(view.tips[0].event_id(), &*said);
+        assert_eq!(view.joined_local().count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_a_restart() {
+    each_version(async |world, rules| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let room = world.public_room(&alice, rules).await;
+        world.join(&bob, &room).await.unwrap();
+        for round in 0..40 {
+            let name = format!("round {round}");
+            world.set_state(&alice, &room, "m.room.name", json!({ "name": name })).await.unwrap();
+            world.say(&bob, &room, &name).await;
+        }
+        let before = world.rooms.find(&room).await.unwrap().unwrap().view();
+        // Another handle on the same store has empty caches, as after a restart.
+        let again = crate::testing::rooms(world.rooms.inner.setup.store.clone());
+        let after = again.find(&room).await.unwrap().unwrap().view();
+        assert_eq!(after.state(), before.state());
+        assert_eq!(after.revision(), before.revision());
+        assert_eq!(after.tips[0].event_id(), before.tips[0].event_id());
+        assert_eq!(after.joined_count(), 2);
+        assert_eq!(after.field(store::numbers::NAME, "name").as_deref(), Some("round 39"));
+        world.say(&bob, &room, "still here").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_send_at_once_and_each_event_names_the_one_before() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let names = (0..20).map(|number| user(&format!("user{number}"))).collect::<Vec<_>>();
+        join_all(names.iter().map(|name| world.join(name, &room))).await;
+        let said = names.iter().map(|name| world.say(name, &room, "all at once"));
+        let said = join_all(said).await;
+        assert_eq!(said.len(), 20);
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert_eq!(view.joined_count(), 21);
+        assert_eq!(view.tips.len(), 1);
+        assert!(said.iter().any(|id| id == view.tips[0].event_id()));
+        assert_eq!(view.tips[0].pdu().prev_events().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_may_not_is_refused_and_nothing_of_it_stays() {
+    each_world(async |world| {
+        let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PrivateChat)).await.unwrap();
+        let revision = world.rooms.find(&room).await.unwrap().unwrap().view().revision();
+        let refused = world.join(&bob, &room).await.unwrap_err();
+        assert!(matches!(refused, RoomError::Denied(_)), "{refused}");
+        let refused = world.set_state(&bob, &room, "m.room.name", json!({ "name": "mine" })).await;
+        assert!(matches!(refused, Err(RoomError::Denied(_))));
+        assert_eq!(world.rooms.find(&room).await.unwrap().unwrap().view().revision(), revision);
+        world.invite(&alice, &bob, &room).await.unwrap();
+        world.join(&bob, &room).await.unwrap();
+        assert!(world.invite(&bob, &carol, &room).await.is_ok(), "invites are free here");
+        let refused = world.rooms.kick(other(&bob, &alice, &room)).await;
+        assert!(matches!(refused, Err(RoomError::Denied(_))));
+        world.rooms.ban(other(&alice, &bob, &room)).await.unwrap();
+        assert_eq!(world.membership(&bob, &room).await, Membership::Ban);
+        assert!(matches!(world.join(&bob, &room).await, Err(RoomError::Denied(_))));
+        world.rooms.unban(other(&alice, &bob, &room)).await.unwrap();
+        let again = world.rooms.unban(other(&alice, &bob, &room)).await;
+        assert!(matches!(again, Err(RoomError::Forbidden(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn leaving_forgetting_and_coming_back() {
+    each_world(async |world| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        assert!(world.leave(&bob, &room).await.is_err(), "he never was in it");
+        let joined = world.join(&bob, &room).await.unwrap();
+        assert_eq!(world.join(&bob, &room).await.unwrap().event_id, joined.event_id);
+        assert_eq!(world.rooms.joined_rooms(&bob).await.unwrap(), [room.clone()]);
+        let still = world.rooms.forget(&bob, &room).await;
+        assert!(matches!(still, Err(RoomError::StillInRoom)));
+        let left = world.leave(&bob, &room).await.unwrap();
+        assert_eq!(world.leave(&bob, &room).await.unwrap().event_id, left.event_id);
+        world.rooms.forget(&bob, &room).await.unwrap();
+        let number = world.rooms.inner.find_user(&bob).await.unwrap().unwrap();
+        let entry = world.rooms.memberships(number).await.unwrap();
+        let entry = entry.values().next().unwrap();
+        assert!(entry.forgotten && entry.membership == Membership::Leave);
+        assert!(entry.joined_until.is_some());
+        world.join(&bob, &room).await.unwrap();
+        let entry = world.rooms.memberships(number).await.unwrap();
+        assert!(!entry.values().next().unwrap().forgotten);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_state_again_is_the_same_event() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let name = json!({ "name": "one" });
+        let first = world.set_state(&alice, &room, "m.room.name", name.clone()).await.unwrap();
+        let second = world.set_state(&alice, &room, "m.room.name", name).await.unwrap();
+        assert_eq!(first, second);
+        let third = world.set_state(&alice, &room, "m.room.name", json!({ "name": "two" })).await;
+        assert_ne!(first, third.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everything_asked_for_at_creation_is_there() {
+    each_version(async |world, rules| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let request = CreateRoom {
+            version: Some(rules.version()),
+            alias_localpart: Some(format!("tea{}", rules.id)),
+            name: Some("Tea".to_owned()),
+            topic: Some("All about tea".to_owned()),
+            invite: vec![(bob.clone(), crate::MemberProfile::default())],
+            is_direct: true,
+            public: true,
+            power_level_content_override: Some(
+                serde_json::value::to_raw_value(&json!({ "events_default": 10 })).unwrap(),
+            ),
+            ..room_of(&alice, RoomPreset::TrustedPrivateChat)
+        };
+        let room = world.rooms.create(request.clone()).await.unwrap();
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert_eq!(view.field(store::numbers::NAME, "name").as_deref(), Some("Tea"));
+        let topic = view.field(store::numbers::TOPIC, "topic");
+        assert_eq!(topic.as_deref(), Some("All about tea"));
+        assert_eq!(view.invited_count(), 1);
+        assert_eq!(view.powers().of_user(&bob), view.powers().of_user(&alice));
+        assert_eq!(view.powers().to_send("m.room.message", false), 10);
+        let alias = ruma::RoomAliasId::parse(format!("#tea{}:example.org", rules.id)).unwrap();
+        assert_eq!(world.rooms.resolve_alias(&alias).await.unwrap().unwrap().0, room);
+        assert!(world.rooms.is_published(&room).await.unwrap());
+        let again = world.rooms.create(request).await;
+        assert!(matches!(again, Err(RoomError::AliasTaken)));
+        world.rooms.join(own(&bob, &room)).await.unwrap();
+        let member = keys::member_key(world.rooms.inner.find_user(&bob).await.unwrap().unwrap());
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert!(view.state_event(member).is_some());
+    })
+    .await;
+}

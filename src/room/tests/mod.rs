@@ -1,0 +1,4 @@
+//! Rooms as a whole, on both engines.
+
+mod basics;
+mod world;
