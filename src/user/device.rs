@@ -1,8 +1,20 @@
 //! Devices of a user: list, rename, delete.
+//!
+//! Invariant: a device's tokens end in the same change as the device.
+//!
+//! Spec: client-server API, "Device Management".
 
+use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, UserId};
+use store::{
+    WriteTxn,
+    user::{
+        device::{self as rows, DeviceRow},
+        token,
+    },
+};
 
-use crate::{Error, Sessions};
+use crate::{Error, Sessions, session::MAX_DEVICE_NAME};
 
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +34,14 @@ pub struct Device {
 impl Sessions {
     /// All devices of the user.
     pub async fn list_devices(&self, user_id: &UserId) -> Result<Vec<Device>, Error> {
-        let _ = user_id;
-        todo!()
+        let user = self.inner.context.load_user(user_id).await?;
+        let rows = self
+            .inner
+            .context
+            .store
+            .read(move |snapshot| Ok::<_, Error>(rows::list(snapshot, user)?))
+            .await?;
+        Ok(rows.into_iter().map(|row| self.with_pending(row)).collect())
     }
 
     /// One device.
@@ -32,8 +50,32 @@ impl Sessions {
         user_id: &UserId,
         device: &DeviceId,
     ) -> Result<Option<Device>, Error> {
-        let _ = (user_id, device);
-        todo!()
+        let user = self.inner.context.load_user(user_id).await?;
+        let device = device.to_owned();
+        let row = self
+            .inner
+            .context
+            .store
+            .read(move |snapshot| Ok::<_, Error>(rows::find(snapshot, user, &device)?))
+            .await?;
+        Ok(row.map(|row| self.with_pending(row)))
+    }
+
+    /// The device as it is, with what is not written yet.
+    fn with_pending(&self, row: DeviceRow) -> Device {
+        let mut device = Device {
+            device_id: row.device_id,
+            display_name: row.display_name,
+            last_seen_ip: row.last_seen_ip,
+            last_seen_ts: row.last_seen_ts,
+            last_seen_user_agent: row.last_seen_agent,
+        };
+        if let Some(seen) = self.inner.seen.pending(row.number) {
+            device.last_seen_ip = seen.ip;
+            device.last_seen_ts = Some(seen.ts);
+            device.last_seen_user_agent = seen.agent;
+        }
+        device
     }
 
     /// Renames a device; `NotFound` when there is none.
@@ -43,8 +85,20 @@ impl Sessions {
         device: &DeviceId,
         display_name: Option<String>,
     ) -> Result<(), Error> {
-        let _ = (user_id, device, display_name);
-        todo!()
+        if display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_DEVICE_NAME) {
+            return Err(Error::InvalidParam("the name of the device is too long".to_owned()));
+        }
+        let user = self.inner.context.load_user(user_id).await?;
+        let device = device.to_owned();
+        let work = move |txn: &mut WriteTxn<'_>| {
+            // A name that is not given stays as it is.
+            let found = match &display_name {
+                Some(name) => rows::rename(txn, user, &device, Some(name))?,
+                None => rows::find(txn, user, &device)?.is_some(),
+            };
+            if found { Ok(()) } else { Err(Error::NotFound("no such device")) }
+        };
+        self.inner.context.store.write(work).await
     }
 
     /// Deletes devices and ends their sessions; unknown ones are skipped.
@@ -53,7 +107,38 @@ impl Sessions {
         user_id: &UserId,
         devices: Vec<OwnedDeviceId>,
     ) -> Result<(), Error> {
-        let _ = (user_id, devices);
-        todo!()
+        let user = self.inner.context.load_user(user_id).await?;
+        let sessions = self.clone();
+        let work = move |txn: &mut WriteTxn<'_>| {
+            for device in &devices {
+                if let Some(row) = rows::find(txn, user, device)? {
+                    sessions.delete_one(txn, row.number)?;
+                }
+            }
+            Ok(())
+        };
+        self.inner.context.store.write(work).await
+    }
+
+    /// Deletes all devices of a user but one.
+    pub(crate) fn delete_all(
+        &self,
+        txn: &mut WriteTxn<'_>,
+        user: UserNumber,
+        keep: Option<&DeviceId>,
+    ) -> Result<(), Error> {
+        for row in rows::list(txn, user)? {
+            if keep != Some(&*row.device_id) {
+                self.delete_one(txn, row.number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_one(&self, txn: &mut WriteTxn<'_>, device: i64) -> Result<(), Error> {
+        let ended = token::delete_of_device(txn, device)?;
+        rows::delete(txn, device)?;
+        self.forget_on_commit(txn, ended);
+        Ok(())
     }
 }

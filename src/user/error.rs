@@ -65,12 +65,15 @@ pub enum Error {
     /// `M_RESOURCE_LIMIT_EXCEEDED`, 403, or `M_LIMIT_EXCEEDED`, 429: too much of it is stored or going on.
     #[error("{0}")]
     LimitExceeded(&'static str),
-    /// `M_BAD_STATE`, 405 as Synapse answers: an account data type that has an endpoint of its own.
+    /// `M_BAD_JSON`, 405: an account data type that has an endpoint of its own.
     #[error("this account data is managed by an endpoint of its own")]
     ManagedAccountData,
     /// `M_NOT_FOUND`, 404 or `M_FORBIDDEN`, 403 as the endpoint says: the user is not local or not known.
     #[error("{0} is not a user of this server")]
     UnknownUser(OwnedUserId),
+    /// `M_UNKNOWN`, 500: a password could not be hashed, or its stored hash is none.
+    #[error("the password cannot be hashed: {0}")]
+    PasswordHash(String),
     /// `M_UNKNOWN`, 500: a thread of work ended without an answer.
     #[error("the work was abandoned")]
     Abandoned,

@@ -1,25 +1,68 @@
 //! Stored filters of `/sync` and `/messages`.
+//!
+//! Invariant: a filter never changes, so that what is cached stays true for ever; the same filter has the same id.
+//!
+//! Spec: client-server API, "Filtering".
 
 use std::sync::Arc;
 
+use moka::sync::Cache;
+use proto::number::UserNumber;
+use ring::digest::{SHA256, digest};
 use ruma::api::client::filter::FilterDefinition;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
+use store::{Snapshot, WriteTxn, user::filter as rows};
 
-use crate::{Error, Requester};
+use crate::{Context, Error, Requester};
+
+/// Parsed filters that are kept ready.
+const CACHED_FILTERS: u64 = 5_000;
+
+/// The most bytes of a filter.
+const MAX_FILTER_BYTES: usize = 65_536;
+
+/// The most filters of one user. Clients store one or two for each kind of view.
+const MAX_FILTERS: i64 = 10_000;
 
 /// Filters that users stored.
 #[derive(Clone)]
-pub struct Filters {}
+pub struct Filters {
+    context: Context,
+    cache: Cache<(UserNumber, i64), Arc<FilterDefinition>>,
+}
 
 impl Filters {
+    /// Filters over a store.
+    pub fn new(context: Context) -> Self {
+        Self { context, cache: Cache::new(CACHED_FILTERS) }
+    }
+
     /// Stores a filter; the same content gives the same id.
     pub async fn create(
         &self,
         requester: &Requester,
         filter: Box<RawValue>,
     ) -> Result<String, Error> {
-        let _ = (requester, filter);
-        todo!()
+        Self::parse(filter.get())?;
+        // Keys in order, so that the order in which a client writes them makes no other filter.
+        let value: Value = serde_json::from_str(filter.get())
+            .map_err(|error| Error::BadJson(error.to_string()))?;
+        let json = value.to_string();
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, json.as_bytes()).as_ref());
+        let user = requester.user();
+        let work = move |txn: &mut WriteTxn<'_>| {
+            if let Some(number) = rows::find_same(txn, user, &hash)? {
+                return Ok(number);
+            }
+            let number = rows::newest(txn, user)? + 1;
+            if number > MAX_FILTERS {
+                return Err(Error::LimitExceeded("you have stored too many filters"));
+            }
+            rows::insert(txn, user, number, &hash, &json)?;
+            Ok(number)
+        };
+        Ok(self.context.store.write(work).await?.to_string())
     }
 
     /// The stored JSON of a filter.
@@ -28,8 +71,10 @@ impl Filters {
         requester: &Requester,
         id: &str,
     ) -> Result<Option<Arc<RawValue>>, Error> {
-        let _ = (requester, id);
-        todo!()
+        let Ok(number) = id.parse::<i64>() else { return Ok(None) };
+        let json = self.read(requester.user(), number).await?;
+        let raw = |json| RawValue::from_string(json).map_err(|_| Error::NotFound("no such filter"));
+        json.map(|json| raw(json).map(Arc::from)).transpose()
     }
 
     /// The parsed filter, from a bounded cache.
@@ -38,13 +83,27 @@ impl Filters {
         requester: &Requester,
         id: &str,
     ) -> Result<Option<Arc<FilterDefinition>>, Error> {
-        let _ = (requester, id);
-        todo!()
+        let Ok(number) = id.parse::<i64>() else { return Ok(None) };
+        let key = (requester.user(), number);
+        if let Some(filter) = self.cache.get(&key) {
+            return Ok(Some(filter));
+        }
+        let Some(json) = self.read(key.0, number).await? else { return Ok(None) };
+        let filter = Arc::new(Self::parse(&json)?);
+        self.cache.insert(key, Arc::clone(&filter));
+        Ok(Some(filter))
+    }
+
+    async fn read(&self, user: UserNumber, number: i64) -> Result<Option<String>, Error> {
+        let read = move |snapshot: &mut Snapshot<'_>| Ok(rows::find(snapshot, user, number)?);
+        self.context.store.read(read).await
     }
 
     /// Parses and validates a filter given in a request.
     pub fn parse(filter: &str) -> Result<FilterDefinition, Error> {
-        let _ = filter;
-        todo!()
+        if filter.len() > MAX_FILTER_BYTES {
+            return Err(Error::TooLarge("the filter is too large"));
+        }
+        serde_json::from_str(filter).map_err(|error| Error::BadJson(format!("no filter: {error}")))
     }
 }

@@ -1,6 +1,33 @@
 //! Log-in: by password, by a login token.
+//!
+//! Invariant: whether a user exists can be learned neither from the answer nor from its time. Login tokens live in memory
+//! for two minutes at most and work once.
+//!
+//! Spec: client-server API, "Login".
 
-use crate::{Error, Requester, Sessions, session::{LoggedIn, NewSession}};
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use ruma::{OwnedUserId, UserId};
+use store::{
+    WriteTxn,
+    user::{
+        account::{self, AccountRow},
+        token::TokenHash,
+    },
+};
+
+use crate::{
+    Context, Error, Requester, Sessions,
+    password::{MAX_PASSWORD_BYTES, Verdict},
+    session::{LoggedIn, NewSession},
+    token, username,
+};
+
+/// Login tokens that wait for their use.
+const MAX_LOGIN_TOKENS: usize = 10_000;
+
+const WRONG: Error = Error::BadCredentials("wrong user name or password");
 
 /// A log-in by password.
 #[derive(Clone, Debug)]
@@ -20,6 +47,12 @@ pub struct LoginToken {
     pub expires_in_ms: u64,
 }
 
+/// Login tokens that were issued and not used: whose they are and when they expire.
+#[derive(Default)]
+pub(crate) struct LoginTokens {
+    issued: Mutex<HashMap<TokenHash, (OwnedUserId, u64)>>,
+}
+
 impl Sessions {
     /// Logs in by password.
     pub async fn login(
@@ -27,8 +60,77 @@ impl Sessions {
         login: PasswordLogin,
         session: NewSession,
     ) -> Result<LoggedIn, Error> {
-        let _ = (login, session);
-        todo!()
+        if !self.inner.context.settings().passwords.enabled {
+            return Err(Error::Forbidden("there is no log-in by password on this server"));
+        }
+        let account = self.find_login_account(&login.user).await?;
+        if account.as_ref().is_some_and(|account| account.deactivated_ts.is_some()) {
+            return Err(Error::UserDeactivated);
+        }
+        match self.verify_password(account, login.password).await? {
+            Some(user_id) => self.open(&user_id, session).await,
+            None => Err(WRONG),
+        }
+    }
+
+    /// The account that somebody means: exactly as written, else in lower case, as names are registered.
+    async fn find_login_account(&self, user: &str) -> Result<Option<AccountRow>, Error> {
+        let context = &self.inner.context;
+        let candidates: Vec<OwnedUserId> = [user.to_owned(), user.to_lowercase()]
+            .iter()
+            .filter_map(|user| username::parse_login(user, &context.server_name))
+            .filter(|user_id| context.is_local(user_id))
+            .collect();
+        context
+            .store
+            .read(move |snapshot| {
+                for user_id in &candidates {
+                    if let Some(account) = account::find(snapshot, user_id)? {
+                        return Ok(Some(account));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Whether it is the user's password; used where a logged-in user proves who she is.
+    pub async fn check_password(&self, user_id: &UserId, password: String) -> Result<bool, Error> {
+        let wanted = user_id.to_owned();
+        let read = move |snapshot: &mut store::Snapshot<'_>| account::find(snapshot, &wanted);
+        let account = self.inner.context.store.read(read).await?;
+        Ok(self.verify_password(account, password).await?.is_some())
+    }
+
+    /// The user whose password it is. An outdated hash is replaced now that the password is at hand.
+    async fn verify_password(
+        &self,
+        account: Option<AccountRow>,
+        password: String,
+    ) -> Result<Option<OwnedUserId>, Error> {
+        if password.len() > MAX_PASSWORD_BYTES {
+            return Ok(None);
+        }
+        let Inputs { hash, pepper } = Inputs::of(&self.inner.context, account.as_ref());
+        let passwords = &self.inner.passwords;
+        let verdict = passwords.verify(password.clone(), hash, pepper).await?;
+        let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
+            return Ok(None);
+        };
+        if verdict == Verdict::Outdated {
+            let renewed = passwords.hash(password).await?;
+            let (user, old) = (account.user, account.password_hash);
+            let work = move |txn: &mut WriteTxn<'_>| {
+                // Unless the password was changed meanwhile.
+                let present = account::find_by_number(txn, user)?;
+                if present.is_some_and(|present| present.password_hash == old) {
+                    account::set_password(txn, user, Some(&renewed))?;
+                }
+                Ok::<_, Error>(())
+            };
+            self.inner.context.store.write(work).await?;
+        }
+        Ok(Some(account.user_id))
     }
 
     /// Logs in with a login token, which works once.
@@ -37,13 +139,67 @@ impl Sessions {
         token: &str,
         session: NewSession,
     ) -> Result<LoggedIn, Error> {
-        let _ = (token, session);
-        todo!()
+        let now_ms = self.inner.context.now_ms();
+        let user_id = self
+            .inner
+            .login_tokens
+            .take(&token::hash(token), now_ms)
+            .ok_or(Error::BadCredentials("the login token is not valid"))?;
+        self.open(&user_id, session).await
     }
 
     /// Issues a login token for another device of the requester's user.
     pub async fn issue_login_token(&self, requester: &Requester) -> Result<LoginToken, Error> {
-        let _ = requester;
-        todo!()
+        let context = &self.inner.context;
+        let expires_in_ms = context
+            .settings()
+            .sessions
+            .login_token_lifetime_ms
+            .ok_or(Error::Forbidden("login tokens are disabled on this server"))?;
+        let token = token::login_token(&*context.random);
+        let now_ms = context.now_ms();
+        let expires_ts = now_ms.saturating_add(expires_in_ms);
+        self.inner.login_tokens.add(&token, requester.user_id(), expires_ts, now_ms)?;
+        Ok(LoginToken { token, expires_in_ms })
+    }
+}
+
+/// What a password is compared with.
+struct Inputs {
+    hash: Option<String>,
+    pepper: Option<std::sync::Arc<str>>,
+}
+
+impl Inputs {
+    fn of(context: &Context, account: Option<&AccountRow>) -> Self {
+        Self {
+            hash: account.and_then(|account| account.password_hash.clone()),
+            pepper: context.settings().passwords.bcrypt_pepper.clone(),
+        }
+    }
+}
+
+impl LoginTokens {
+    fn add(
+        &self,
+        token: &str,
+        user_id: &UserId,
+        expires_ts: u64,
+        now_ms: u64,
+    ) -> Result<(), Error> {
+        let mut issued = self.issued.lock();
+        if issued.len() >= MAX_LOGIN_TOKENS {
+            issued.retain(|_, (_, expires_ts)| *expires_ts > now_ms);
+        }
+        if issued.len() >= MAX_LOGIN_TOKENS {
+            return Err(Error::LimitExceeded("too many login tokens are waiting"));
+        }
+        issued.insert(token::hash(token), (user_id.to_owned(), expires_ts));
+        Ok(())
+    }
+
+    fn take(&self, hash: &TokenHash, now_ms: u64) -> Option<OwnedUserId> {
+        let (user_id, expires_ts) = self.issued.lock().remove(hash)?;
+        (expires_ts > now_ms).then_some(user_id)
     }
 }

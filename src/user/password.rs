@@ -65,11 +65,7 @@ pub enum Verdict {
 impl Passwords {
     /// `permits` hashes at a time; half the processors leaves room for everything else.
     pub fn new(permits: usize, random: SharedRandom) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(permits.max(1))),
-            waiting: Arc::default(),
-            random,
-        }
+        Self { permits: Arc::new(Semaphore::new(permits.max(1))), waiting: Arc::default(), random }
     }
 
     /// The hash of a password as a PHC string.

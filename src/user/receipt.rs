@@ -1,12 +1,53 @@
 //! Receipts: public, private, threaded; the read marker.
+//!
+//! Invariant: a receipt only moves forward in its room's timeline. One that stands there already costs no database work.
+//!
+//! Spec: client-server API, "Receipts" and "Read and unread markers".
 
-use ruma::{EventId, OwnedEventId, RoomId, events::receipt::{ReceiptThread, ReceiptType}};
+use std::sync::Arc;
 
-use crate::{Error, Requester};
+use moka::sync::Cache;
+use proto::number::{RoomNumber, UserNumber};
+use ruma::{
+    EventId, OwnedEventId, RoomId,
+    events::receipt::{ReceiptThread, ReceiptType},
+};
+use serde_json::{Map, Value, value::to_raw_value};
+use store::{
+    WriteTxn,
+    user::{
+        account_data,
+        change::{AccountDataChange, ReceiptChange, ReceiptKind},
+        receipt as rows,
+    },
+};
+
+use crate::{AccountData, Context, Error, Requester, RoomAccess, account_data::FULLY_READ};
+
+/// Receipts of which is known where they stand.
+const CACHED_RECEIPTS: u64 = 50_000;
+
+/// How many relations are followed to the root of a thread, by the spec.
+const MAX_HOPS: usize = 3;
+
+const IN_THREAD: &str = "m.thread";
 
 /// Receipts and read markers.
 #[derive(Clone)]
-pub struct Receipts {}
+pub struct Receipts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    context: Context,
+    rooms: Arc<dyn RoomAccess>,
+    account_data: AccountData,
+    /// Where receipts stand after their newest commit.
+    standing: Cache<Key, OwnedEventId>,
+}
+
+/// Names a receipt: room, user, kind and thread.
+type Key = (RoomNumber, UserNumber, ReceiptKind, Option<Arc<str>>);
 
 /// What `/read_markers` sets at once.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +61,12 @@ pub struct ReadMarkers {
 }
 
 impl Receipts {
+    /// Receipts over a store.
+    pub fn new(context: Context, rooms: Arc<dyn RoomAccess>, account_data: AccountData) -> Self {
+        let standing = Cache::new(CACHED_RECEIPTS);
+        Self { inner: Arc::new(Inner { context, rooms, account_data, standing }) }
+    }
+
     /// Moves a receipt forward; one that would go back or stay is accepted and does nothing.
     pub async fn set(
         &self,
@@ -29,19 +76,125 @@ impl Receipts {
         thread: ReceiptThread,
         event: &EventId,
     ) -> Result<(), Error> {
-        let _ = (requester, room, kind, thread, event);
-        todo!()
+        let kind = match kind {
+            ReceiptType::Read => ReceiptKind::Public,
+            ReceiptType::ReadPrivate => ReceiptKind::Private,
+            _ => return Err(Error::InvalidParam("unknown type of receipt".to_owned())),
+        };
+        let room = self.load_joined(requester, room).await?;
+        let name: Option<Arc<str>> = thread.as_str().map(Arc::from);
+        let key = (room, requester.user(), kind, name);
+        if self.inner.standing.get(&key).is_some_and(|standing| standing == event) {
+            return Ok(());
+        }
+        let order = self.load_order(room, event, &thread).await?;
+        self.advance(requester, key, event.to_owned(), order).await
     }
 
-    /// Sets the marker `m.fully_read`, which is room account data.
+    async fn advance(
+        &self,
+        requester: &Requester,
+        key: Key,
+        event_id: OwnedEventId,
+        order: i64,
+    ) -> Result<(), Error> {
+        let (room, user, kind, thread) = key.clone();
+        let ts = self.inner.context.now_ms();
+        let user_id = requester.user_id().to_owned();
+        let change =
+            ReceiptChange { room, user, user_id, kind, thread, event_id: event_id.clone(), ts };
+        let inner = Arc::clone(&self.inner);
+        let work = move |txn: &mut WriteTxn<'_>| {
+            if rows::advance(txn, &change, order)?.is_some() {
+                let (inner, key, event_id) = (Arc::clone(&inner), key.clone(), event_id.clone());
+                txn.on_commit(Box::new(move || inner.standing.insert(key, event_id)));
+            }
+            Ok(())
+        };
+        self.inner.context.store.write(work).await
+    }
+
+    /// The number of a room that the requester is in.
+    async fn load_joined(&self, requester: &Requester, room: &RoomId) -> Result<RoomNumber, Error> {
+        let joined = self.inner.rooms.find_joined(requester.user(), room).await?;
+        joined.ok_or(Error::Forbidden("you are not in this room"))
+    }
+
+    /// Where the event stands in the room, once it is clear that it belongs to the thread.
+    async fn load_order(
+        &self,
+        room: RoomNumber,
+        event: &EventId,
+        thread: &ReceiptThread,
+    ) -> Result<i64, Error> {
+        let unknown = || Error::NotFound("no such event in this room");
+        let facts = self.inner.rooms.find_event(event).await?;
+        let facts = facts.filter(|facts| facts.room == room).ok_or_else(unknown)?;
+        let order = facts.order.ok_or_else(unknown)?;
+        match thread {
+            ReceiptThread::Unthreaded => {}
+            ReceiptThread::Main | ReceiptThread::Thread(_) => {
+                let (root, reached) = self.find_root(event, facts.relation).await?;
+                if !is_in_thread(event, thread, root.as_deref(), &reached) {
+                    let reason = format!("event {event} is not in this thread");
+                    return Err(Error::InvalidParam(reason));
+                }
+            }
+            _ => return Err(Error::InvalidParam("unknown thread".to_owned())),
+        }
+        Ok(order)
+    }
+
+    /// The root of the thread that an event is in, if it is in one, and the events on the way.
+    async fn find_root(
+        &self,
+        event: &EventId,
+        relation: Option<(String, OwnedEventId)>,
+    ) -> Result<(Option<OwnedEventId>, Vec<OwnedEventId>), Error> {
+        let (mut relation, mut reached) = (relation, vec![event.to_owned()]);
+        for _ in 0..=MAX_HOPS {
+            match relation {
+                Some((kind, target)) if kind == IN_THREAD => return Ok((Some(target), reached)),
+                Some((_, target)) => {
+                    let facts = self.inner.rooms.find_event(&target).await?;
+                    reached.push(target);
+                    relation = facts.and_then(|facts| facts.relation);
+                }
+                None => break,
+            }
+        }
+        Ok((None, reached))
+    }
+
+    /// Sets the marker `m.fully_read`, which is room account data. It only moves forward, too.
     pub async fn set_fully_read(
         &self,
         requester: &Requester,
         room: &RoomId,
         event: &EventId,
     ) -> Result<(), Error> {
-        let _ = (requester, room, event);
-        todo!()
+        let number = self.load_joined(requester, room).await?;
+        let order = self.load_order(number, event, &ReceiptThread::Unthreaded).await?;
+        let present = self.inner.account_data.find(requester, Some(room), FULLY_READ).await?;
+        if let Some(standing) = present.and_then(|content| marker(content.get()))
+            && let Some(facts) = self.inner.rooms.find_event(&standing).await?
+            && facts.order.is_some_and(|standing| standing >= order)
+        {
+            return Ok(());
+        }
+        let content =
+            to_raw_value(&Map::from_iter([("event_id".to_owned(), event.as_str().into())]))
+                .map_err(|error| Error::BadJson(error.to_string()))?;
+        let change = AccountDataChange {
+            user: requester.user(),
+            room: Some(number),
+            data_type: FULLY_READ.into(),
+            content: Some(content.into()),
+        };
+        let work = move |txn: &mut WriteTxn<'_>| {
+            Ok::<_, Error>(account_data::set(txn, &change).map(drop)?)
+        };
+        self.inner.context.store.write(work).await
     }
 
     /// Sets what `/read_markers` names.
@@ -51,7 +204,40 @@ impl Receipts {
         room: &RoomId,
         markers: ReadMarkers,
     ) -> Result<(), Error> {
-        let _ = (requester, room, markers);
-        todo!()
+        let ReadMarkers { fully_read, read, private_read } = markers;
+        let unthreaded = ReceiptThread::Unthreaded;
+        if let Some(event) = read {
+            self.set(requester, room, ReceiptType::Read, unthreaded.clone(), &event).await?;
+        }
+        if let Some(event) = private_read {
+            self.set(requester, room, ReceiptType::ReadPrivate, unthreaded, &event).await?;
+        }
+        if let Some(event) = fully_read {
+            self.set_fully_read(requester, room, &event).await?;
+        }
+        Ok(())
     }
+}
+
+/// A thread's root, and what relates to it otherwise, is in the main timeline; a receipt of the thread may name the root,
+/// too, as clients do for a thread without answers.
+fn is_in_thread(
+    event: &EventId,
+    thread: &ReceiptThread,
+    root: Option<&EventId>,
+    reached: &[OwnedEventId],
+) -> bool {
+    match thread {
+        ReceiptThread::Main => root.is_none(),
+        ReceiptThread::Thread(wanted) => {
+            root == Some(wanted) || event == wanted || root.is_none() && reached.contains(wanted)
+        }
+        _ => true,
+    }
+}
+
+/// The event that a stored marker names.
+fn marker(content: &str) -> Option<OwnedEventId> {
+    let content: Map<String, Value> = serde_json::from_str(content).ok()?;
+    EventId::parse(content.get("event_id")?.as_str()?).ok()
 }

@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use store::user::token::{AccessTokenRow, TokenHash};
 
 /// The authenticated caller of a request: whose token it carried. Shared, so that a request costs no copies.
 #[derive(Clone, Debug)]
@@ -14,9 +15,10 @@ struct Inner {
     user_id: OwnedUserId,
     user: UserNumber,
     device_id: OwnedDeviceId,
+    device: i64,
     is_admin: bool,
     is_guest: bool,
-    token: i64,
+    token: TokenHash,
 }
 
 /// Where a request came from, for the device's "last seen".
@@ -29,6 +31,18 @@ pub struct Seen {
 }
 
 impl Requester {
+    pub(crate) fn new(row: AccessTokenRow, token: TokenHash) -> Self {
+        Self(Arc::new(Inner {
+            user_id: row.user_id,
+            user: row.user,
+            device_id: row.device_id,
+            device: row.device,
+            is_admin: row.is_admin,
+            is_guest: row.is_guest,
+            token,
+        }))
+    }
+
     /// The user.
     pub fn user_id(&self) -> &UserId {
         &self.0.user_id
@@ -54,8 +68,13 @@ impl Requester {
         self.0.is_guest
     }
 
-    /// The number of the access token in the store.
-    pub(crate) fn token(&self) -> i64 {
+    /// The device's number in the store.
+    pub(crate) fn device(&self) -> i64 {
+        self.0.device
+    }
+
+    /// SHA-256 of the access token.
+    pub(crate) fn token(&self) -> TokenHash {
         self.0.token
     }
 }

@@ -1,15 +1,60 @@
 //! Who is typing where. In memory only.
+//!
+//! Invariant: a room stays known after its last typist stopped, so that readers hear of it; the rooms that were quiet for
+//! the longest time are forgotten beyond [`MAX_ROOMS`].
+//!
+//! Spec: client-server API, "Typing Notifications".
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
+use parking_lot::Mutex;
 use proto::number::RoomNumber;
 use ruma::{OwnedUserId, RoomId};
 
-use crate::{Error, Requester};
+use crate::{
+    Context, Ephemeral, Error, Requester, RoomAccess, due::Due, ephemeral::EphemeralChange,
+};
+
+/// Rooms whose typists are remembered.
+const MAX_ROOMS: usize = 20_000;
+
+/// Typists of one room; more than anybody can read.
+const MAX_TYPISTS: usize = 100;
+
+/// The longest time that somebody types without saying so again.
+const MAX_TIMEOUT_MS: u64 = 120_000;
 
 /// Who is typing where.
 #[derive(Clone)]
-pub struct Typing {}
+pub struct Typing {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    context: Context,
+    rooms: Arc<dyn RoomAccess>,
+    ephemeral: Ephemeral,
+    state: Mutex<State>,
+    due: Due<RoomNumber>,
+}
+
+#[derive(Default)]
+struct State {
+    rooms: HashMap<RoomNumber, Room>,
+    by_change: BTreeMap<u64, RoomNumber>,
+}
+
+#[derive(Default)]
+struct Room {
+    /// Until when each types.
+    typists: Vec<(OwnedUserId, u64)>,
+    /// What readers were told.
+    shown: Arc<[OwnedUserId]>,
+    changed: u64,
+}
 
 /// The typing users of a room.
 #[derive(Clone, Debug)]
@@ -23,6 +68,12 @@ pub struct TypingRoom {
 }
 
 impl Typing {
+    /// Nobody types anywhere.
+    pub fn new(context: Context, rooms: Arc<dyn RoomAccess>, ephemeral: Ephemeral) -> Self {
+        let (state, due) = (Mutex::default(), Due::new());
+        Self { inner: Arc::new(Inner { context, rooms, ephemeral, state, due }) }
+    }
+
     /// Starts (for `timeout_ms`, at most two minutes) or stops.
     pub async fn set(
         &self,
@@ -30,19 +81,97 @@ impl Typing {
         room: &RoomId,
         timeout_ms: Option<u64>,
     ) -> Result<(), Error> {
-        let _ = (requester, room, timeout_ms);
-        todo!()
+        let joined = self.inner.rooms.find_joined(requester.user(), room).await?;
+        let room = joined.ok_or(Error::Forbidden("you are not in this room"))?;
+        let until = timeout_ms
+            .filter(|timeout_ms| *timeout_ms > 0)
+            .map(|timeout_ms| self.inner.context.now_ms() + timeout_ms.min(MAX_TIMEOUT_MS));
+        let user_id = requester.user_id();
+        self.change(room, |typists| {
+            typists.retain(|(typist, _)| typist != user_id);
+            if let Some(until) = until
+                && typists.len() < MAX_TYPISTS
+            {
+                typists.push((user_id.to_owned(), until));
+            }
+        });
+        Ok(())
+    }
+
+    /// Changes the typists of a room, and tells readers if they are others now.
+    fn change(&self, room: RoomNumber, change: impl FnOnce(&mut Vec<(OwnedUserId, u64)>)) {
+        self.inner.ephemeral.publish(|counter| {
+            let mut state = self.inner.state.lock();
+            let entry = state.rooms.entry(room).or_default();
+            change(&mut entry.typists);
+            self.inner.due.set(room, entry.typists.iter().map(|(_, until)| *until).min());
+            let mut users: Vec<OwnedUserId> =
+                entry.typists.iter().map(|(typist, _)| typist.clone()).collect();
+            users.sort_unstable();
+            if *entry.shown == *users {
+                if entry.changed == 0 {
+                    state.rooms.remove(&room);
+                }
+                return None;
+            }
+            entry.shown = users.into();
+            let before = std::mem::replace(&mut entry.changed, counter);
+            state.by_change.remove(&before);
+            state.by_change.insert(counter, room);
+            state.make_room();
+            Some(EphemeralChange::Typing { room })
+        });
     }
 
     /// The state of one room, if anybody typed there lately.
     pub fn in_room(&self, room: RoomNumber) -> Option<TypingRoom> {
-        let _ = room;
-        todo!()
+        self.inner.state.lock().find(room)
     }
 
     /// The rooms that changed after this ephemeral counter.
     pub fn changed_since(&self, counter: u64) -> Vec<TypingRoom> {
-        let _ = counter;
-        todo!()
+        let state = self.inner.state.lock();
+        let changed = state.by_change.range(counter.saturating_add(1)..);
+        changed.filter_map(|(_, room)| state.find(*room)).collect()
+    }
+
+    /// Stops those whose time is over.
+    pub(crate) fn expire(&self, now_ms: u64) {
+        while let Some(room) = self.inner.due.take(now_ms) {
+            self.change(room, |typists| typists.retain(|(_, until)| *until > now_ms));
+        }
+    }
+
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        self.inner.due.next_ms()
+    }
+
+    pub(crate) async fn due_sooner(&self) {
+        self.inner.due.sooner().await;
     }
 }
+
+impl State {
+    fn find(&self, room: RoomNumber) -> Option<TypingRoom> {
+        let entry = self.rooms.get(&room)?;
+        Some(TypingRoom { room, changed: entry.changed, users: Arc::clone(&entry.shown) })
+    }
+
+    /// Forgets the room that was quiet for the longest time, once there are too many.
+    fn make_room(&mut self) {
+        if self.rooms.len() <= MAX_ROOMS {
+            return;
+        }
+        let quiet =
+            |room: &RoomNumber| self.rooms.get(room).is_some_and(|entry| entry.typists.is_empty());
+        let oldest = self.by_change.iter().find(|(_, room)| quiet(room));
+        if let Some((changed, room)) = oldest.map(|(changed, room)| (*changed, *room)) {
+            self.by_change.remove(&changed);
+            self.rooms.remove(&room);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "typing_test.rs"]
+mod typing_test;

@@ -1,13 +1,45 @@
 //! User-interactive authentication: sessions bound to the operation that they authorise, bounded and expiring.
+//!
+//! ```text
+//!  no session ──401──▶ open ──stage──▶ bound ──last stage──▶ complete
+//!                       │ body may change │ only this body      │ this body again: authorised again
+//! ```
+//!
+//! Invariant: method, path and user belong to a session from its start, the body from its first completed stage on. Until
+//! then a client may still fill in its body, as clients do that ask for the flows with an empty one. Whatever a stage
+//! proved can so never authorise anything but what was sent along with it.
+//!
+//! Spec: client-server API, "User-Interactive Authentication API".
 
-use ruma::api::client::uiaa::{AuthType, UiaaInfo};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proto::clock::random_string;
+use ruma::{
+    OwnedUserId,
+    api::{
+        client::uiaa::{AuthFlow, AuthType, UiaaInfo},
+        error::{ErrorKind, StandardErrorBody},
+    },
+};
 use serde_json::{Map, Value};
 
-use crate::{Error, Requester};
+use crate::{
+    Context, Error, RegistrationTokens, Requester, Sessions, registration_token::PendingUse,
+    uia_sessions::UiaSessions, username,
+};
+
+/// Random characters of a session's ID.
+const SESSION_ID_LENGTH: usize = 24;
 
 /// Sessions of user-interactive authentication.
 #[derive(Clone)]
-pub struct Uia {}
+pub struct Uia {
+    context: Context,
+    sessions: Sessions,
+    registration_tokens: RegistrationTokens,
+    open: Arc<Mutex<UiaSessions>>,
+}
 
 /// The operation to be authorised.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +55,14 @@ pub struct Operation<'a> {
 }
 
 /// An authorised operation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Authorized {
     /// The request body without `auth`: that of the first request when the last one carried only `auth`.
     pub body: Map<String, Value>,
     /// The registration token that was shown, to be used up by the registration.
     pub registration_token: Option<String>,
+    /// Keeps the token's use for this registration for as long as the operation goes on.
+    _token_use: Option<Arc<PendingUse>>,
 }
 
 /// Why an operation is not authorised (yet).
@@ -40,7 +74,49 @@ pub enum UiaError {
     Other(Error),
 }
 
+impl From<Error> for UiaError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// What a session is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Purpose {
+    method: String,
+    path: String,
+    user: Option<OwnedUserId>,
+}
+
+/// A session of user-interactive authentication.
+#[derive(Clone)]
+pub(crate) struct UiaSession {
+    purpose: Purpose,
+    /// Without `auth`.
+    pub(crate) body: Map<String, Value>,
+    completed: Vec<AuthType>,
+    /// The registration token that was shown.
+    token: Option<String>,
+    /// Its use, taken until the flow is complete.
+    token_use: Option<Arc<PendingUse>>,
+}
+
+/// What a stage came to.
+enum Stage {
+    Passed(Option<Arc<PendingUse>>),
+    Failed(ErrorKind, &'static str),
+}
+
 impl Uia {
+    /// Sessions that check passwords and registration tokens with these.
+    pub fn new(
+        context: Context,
+        sessions: Sessions,
+        registration_tokens: RegistrationTokens,
+    ) -> Self {
+        Self { context, sessions, registration_tokens, open: Arc::default() }
+    }
+
     /// Flows for endpoints of a logged-in user: the password.
     pub fn account_flows(&self) -> Vec<Vec<AuthType>> {
         vec![vec![AuthType::Password]]
@@ -48,7 +124,11 @@ impl Uia {
 
     /// Flows for registration, from the settings: a token where one is required, else the dummy stage.
     pub fn registration_flows(&self) -> Vec<Vec<AuthType>> {
-        todo!()
+        if self.context.settings().registration.requires_token {
+            vec![vec![AuthType::RegistrationToken]]
+        } else {
+            vec![vec![AuthType::Dummy]]
+        }
     }
 
     /// Takes one step: opens a session, checks the stage in `auth`, and says whether a flow is complete.
@@ -57,7 +137,221 @@ impl Uia {
         operation: Operation<'_>,
         flows: Vec<Vec<AuthType>>,
     ) -> Result<Authorized, UiaError> {
-        let _ = (operation, flows);
-        todo!()
+        let mut body = operation.body.clone();
+        let auth = match body.remove("auth") {
+            Some(Value::Object(auth)) => auth,
+            None | Some(Value::Null) => return Err(self.open(operation, body, &flows)),
+            Some(_) => return Err(Error::BadJson("`auth` is not an object".to_owned()).into()),
+        };
+        let text = |key: &str| auth.get(key).and_then(Value::as_str);
+        let (id, mut session) = match text("session") {
+            None => (self.new_id(), UiaSession::new(operation, body)),
+            Some(id) => match self.resume(id, operation, body)? {
+                Some(session) => (id.to_owned(), session),
+                None => {
+                    // Unknown or expired: what the client meant by it is not known either.
+                    let mut body = operation.body.clone();
+                    body.remove("auth");
+                    return Err(self.open(operation, body, &flows));
+                }
+            },
+        };
+        let mut failure = None;
+        if let Some(stage) = text("type")
+            && !is_complete(&session.completed, &flows)
+        {
+            let stage = AuthType::from(stage);
+            match self.check_stage(&stage, &auth, &session, &flows, operation.requester).await? {
+                Stage::Passed(token_use) => session.pass(stage, token_use),
+                Stage::Failed(kind, reason) => failure = Some((kind, reason)),
+            }
+        }
+        let complete = is_complete(&session.completed, &flows);
+        let authorized = complete.then(|| session.authorize());
+        let completed = session.completed.clone();
+        self.open.lock().insert(id.clone(), session, self.context.now_ms());
+        if let Some(authorized) = authorized {
+            return Ok(authorized);
+        }
+        Err(challenge(&flows, id, completed, failure))
+    }
+
+    /// Opens a session without a stage.
+    fn open(
+        &self,
+        operation: Operation<'_>,
+        body: Map<String, Value>,
+        flows: &[Vec<AuthType>],
+    ) -> UiaError {
+        let id = self.new_id();
+        let session = UiaSession::new(operation, body);
+        self.open.lock().insert(id.clone(), session, self.context.now_ms());
+        challenge(flows, id, Vec::new(), None)
+    }
+
+    fn new_id(&self) -> String {
+        random_string(&*self.context.random, SESSION_ID_LENGTH)
+    }
+
+    /// Finds the session and binds it to this request's body, or takes the body that it is bound to.
+    fn resume(
+        &self,
+        id: &str,
+        operation: Operation<'_>,
+        body: Map<String, Value>,
+    ) -> Result<Option<UiaSession>, Error> {
+        let Some(mut session) = self.open.lock().find(id, self.context.now_ms()) else {
+            return Ok(None);
+        };
+        if session.purpose != Purpose::of(operation) {
+            return Err(Error::Forbidden("this authentication is for another operation"));
+        }
+        if body.is_empty() || body == session.body {
+            return Ok(Some(session));
+        }
+        if !session.completed.is_empty() {
+            return Err(Error::Forbidden("the operation has changed during its authentication"));
+        }
+        session.body = body;
+        Ok(Some(session))
+    }
+
+    async fn check_stage(
+        &self,
+        stage: &AuthType,
+        auth: &Map<String, Value>,
+        session: &UiaSession,
+        flows: &[Vec<AuthType>],
+        requester: Option<&Requester>,
+    ) -> Result<Stage, Error> {
+        if session.completed.contains(stage) {
+            return Ok(Stage::Passed(None));
+        }
+        if !is_next(stage, &session.completed, flows) {
+            return Ok(Stage::Failed(
+                ErrorKind::Forbidden,
+                "this stage is not the next of any flow",
+            ));
+        }
+        match stage {
+            AuthType::Dummy => Ok(Stage::Passed(None)),
+            AuthType::Password => self.check_password(auth, requester).await,
+            AuthType::RegistrationToken => self.check_token(auth).await,
+            _ => Ok(Stage::Failed(ErrorKind::Unrecognized, "unknown authentication type")),
+        }
+    }
+
+    async fn check_password(
+        &self,
+        auth: &Map<String, Value>,
+        requester: Option<&Requester>,
+    ) -> Result<Stage, Error> {
+        let Some(requester) = requester else {
+            return Ok(Stage::Failed(ErrorKind::Forbidden, "nobody is logged in"));
+        };
+        let Some(password) = auth.get("password").and_then(Value::as_str) else {
+            return Ok(Stage::Failed(ErrorKind::MissingParam, "the password is missing"));
+        };
+        let wrong = Stage::Failed(ErrorKind::Forbidden, "wrong user name or password");
+        if !names(auth, requester, &self.context) {
+            return Ok(wrong);
+        }
+        let right = self.sessions.check_password(requester.user_id(), password.to_owned()).await?;
+        Ok(if right { Stage::Passed(None) } else { wrong })
+    }
+
+    async fn check_token(&self, auth: &Map<String, Value>) -> Result<Stage, Error> {
+        let Some(token) = auth.get("token").and_then(Value::as_str) else {
+            return Ok(Stage::Failed(ErrorKind::MissingParam, "the registration token is missing"));
+        };
+        Ok(match self.registration_tokens.reserve(token).await? {
+            Some(token_use) => Stage::Passed(Some(Arc::new(token_use))),
+            None => Stage::Failed(ErrorKind::Unauthorized, "the registration token is not valid"),
+        })
     }
 }
+
+impl Purpose {
+    fn of(operation: Operation<'_>) -> Self {
+        Self {
+            method: operation.method.to_owned(),
+            path: operation.path.to_owned(),
+            user: operation.requester.map(|requester| requester.user_id().to_owned()),
+        }
+    }
+}
+
+impl UiaSession {
+    fn new(operation: Operation<'_>, body: Map<String, Value>) -> Self {
+        let purpose = Purpose::of(operation);
+        Self { purpose, body, completed: Vec::new(), token: None, token_use: None }
+    }
+
+    fn pass(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
+        self.completed.push(stage);
+        if let Some(token_use) = token_use {
+            self.token = Some(token_use.token().to_owned());
+            self.token_use = Some(token_use);
+        }
+    }
+
+    /// Hands the authorised operation out. The token's use goes along, so that it ends with the registration.
+    fn authorize(&mut self) -> Authorized {
+        Authorized {
+            body: self.body.clone(),
+            registration_token: self.token.clone(),
+            _token_use: self.token_use.take(),
+        }
+    }
+}
+
+/// Whether the stages make a flow.
+fn is_complete(completed: &[AuthType], flows: &[Vec<AuthType>]) -> bool {
+    flows.iter().any(|flow| flow.iter().all(|stage| completed.contains(stage)))
+}
+
+/// Whether a flow goes on with this stage.
+fn is_next(stage: &AuthType, completed: &[AuthType], flows: &[Vec<AuthType>]) -> bool {
+    flows.iter().any(|flow| flow.starts_with(completed) && flow.get(completed.len()) == Some(stage))
+}
+
+/// Whether the identifier, where there is one, means the requester.
+fn names(auth: &Map<String, Value>, requester: &Requester, context: &Context) -> bool {
+    let user = match auth.get("identifier") {
+        Some(Value::Object(identifier)) => {
+            if identifier.get("type").and_then(Value::as_str) != Some("m.id.user") {
+                return false;
+            }
+            identifier.get("user")
+        }
+        Some(_) => return false,
+        None => auth.get("user"),
+    };
+    let Some(user) = user.and_then(Value::as_str) else {
+        // A token and its user's password say who it is.
+        return true;
+    };
+    [user.to_owned(), user.to_lowercase()]
+        .iter()
+        .filter_map(|user| username::parse_login(user, &context.server_name))
+        .any(|user_id| user_id == requester.user_id())
+}
+
+fn challenge(
+    flows: &[Vec<AuthType>],
+    session: String,
+    completed: Vec<AuthType>,
+    failure: Option<(ErrorKind, &'static str)>,
+) -> UiaError {
+    let mut info = UiaaInfo::new(flows.iter().cloned().map(AuthFlow::new).collect());
+    info.completed = completed;
+    info.session = Some(session);
+    info.params = serde_json::value::to_raw_value(&Map::new()).ok();
+    info.auth_error =
+        failure.map(|(kind, reason)| Box::new(StandardErrorBody::new(kind, reason.to_owned())));
+    UiaError::Challenge(Box::new(info))
+}
+
+#[cfg(test)]
+#[path = "uia_test.rs"]
+mod uia_test;

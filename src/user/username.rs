@@ -23,7 +23,9 @@ pub(crate) fn check(localpart: &str, server_name: &ServerName) -> Result<OwnedUs
         return Err(Error::InvalidUsername("the user name is empty"));
     }
     let allowed = |c: char| {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '=' | '-' | '/' | '+')
+        c.is_ascii_lowercase()
+            || c.is_ascii_digit()
+            || matches!(c, '.' | '_' | '=' | '-' | '/' | '+')
     };
     if !localpart.chars().all(allowed) {
         return Err(Error::InvalidUsername(
@@ -57,7 +59,8 @@ pub(crate) fn generate(
     random.fill(&mut bytes);
     // A leading letter, so that no generated name looks like a guest's.
     bytes[0] %= 24;
-    let name: String = bytes.iter().map(|byte| char::from(GENERATED[usize::from(byte & 31)])).collect();
+    let name: String =
+        bytes.iter().map(|byte| char::from(GENERATED[usize::from(byte & 31)])).collect();
     build(&name, server_name)
 }
 

@@ -128,10 +128,7 @@ pub fn find_by_number(
 }
 
 /// Accounts in the order of their numbers.
-pub fn list(
-    snapshot: &mut Snapshot<'_>,
-    filter: &AccountFilter,
-) -> Result<Vec<AccountRow>, Error> {
+pub fn list(snapshot: &mut Snapshot<'_>, filter: &AccountFilter) -> Result<Vec<AccountRow>, Error> {
     let AccountFilter { after, deactivated, guests, limit } = filter;
     snapshot.query(LIST, params![after, deactivated, guests, limit], map)
 }

@@ -10,8 +10,7 @@ const FIND_SAME: &str = "SELECT number FROM filter WHERE user_number = $1 AND ha
 
 const NEWEST: &str = "SELECT COALESCE(max(number), 0) FROM filter WHERE user_number = $1";
 
-const INSERT: &str =
-    "INSERT INTO filter (user_number, number, hash, json) VALUES ($1, $2, $3, $4)";
+const INSERT: &str = "INSERT INTO filter (user_number, number, hash, json) VALUES ($1, $2, $3, $4)";
 
 /// The JSON of a filter.
 pub fn find(

@@ -20,13 +20,9 @@ const NAMES: &str = "SELECT p.user_number, u.id, p.field, p.value
     WHERE p.field IN (BYTES('displayname'), BYTES('avatar_url'))";
 
 /// All fields with their JSON.
-pub fn list(
-    snapshot: &mut Snapshot<'_>,
-    user: UserNumber,
-) -> Result<Vec<(String, String)>, Error> {
-    snapshot.query(LIST, params![user], |row| {
-        Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))
-    })
+pub fn list(snapshot: &mut Snapshot<'_>, user: UserNumber) -> Result<Vec<(String, String)>, Error> {
+    snapshot
+        .query(LIST, params![user], |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())))
 }
 
 /// Sets a field to this JSON.

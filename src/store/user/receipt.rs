@@ -81,11 +81,10 @@ pub fn advance(
 ) -> Result<Option<Position>, Error> {
     let thread = change.thread.clone().unwrap_or_default();
     let kind = change.kind.number();
-    let present = txn.query_optional(
-        FIND_ORDER,
-        params![change.room, change.user, kind, thread],
-        |row| row.int(0),
-    )?;
+    let present =
+        txn.query_optional(FIND_ORDER, params![change.room, change.user, kind, thread], |row| {
+            row.int(0)
+        })?;
     if present.is_some_and(|present| present >= event_order) {
         return Ok(None);
     }
