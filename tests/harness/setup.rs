@@ -1,6 +1,6 @@
 //! What a test asks of its server, and the configuration files that say so.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::Path};
+use std::{fmt::Write as _, fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use store::testing::Cluster;
 
@@ -55,6 +55,9 @@ impl Setup {
         };
         write("homeserver.toml", &self.text(directory, address));
         write("registration-shared-secret", REGISTRATION_SECRET);
+        // The server refuses a secret that everybody can read.
+        let secret = directory.join("registration-shared-secret");
+        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).expect("the file is ours");
         fs::create_dir_all(directory.join("conf.d")).expect("the directory is ours");
         write("conf.d/50-test.toml", &self.fragment);
     }
@@ -68,10 +71,13 @@ impl Setup {
             "server_name = \"{SERVER_NAME}\"\n\
              public_baseurl = \"http://{address}/\"\n\
              report_stats = false\n\
+             state_directory = \"{}\"\n\
              \n\
              [database]\nurl = \"{url}\"\n\
              \n\
-             [registration]\nshared_secret_file = \"{}/registration-shared-secret\"\n\
+             [registration]\nshared_secret_file = \"registration-shared-secret\"\n\
+             \n\
+             [log]\nformat = \"text\"\n\
              \n\
              [rate_limits]\nenabled = false\n\
              \n\
