@@ -55,11 +55,11 @@ async fn a_thread_that_waits_is_woken() {
     let queue = Arc::new(Queue::new(8));
     let taker = Arc::clone(&queue);
     let taking = std::thread::spawn(move || {
-        let mut taken = Vec::new();
+        let mut found = Vec::new();
         while let Found::Items(items) = taker.take(3, Duration::from_mins(1)) {
-            taken.extend(items);
+            found.extend(items);
         }
-        taken
+        found
     });
     for item in 0..1000 {
         queue.push(item).await.unwrap();

@@ -1,5 +1,6 @@
 //! The battery: every promise of the store, tried on both engines.
 
+mod address;
 mod basics;
 mod crash;
 mod durable;

@@ -110,12 +110,19 @@ async fn a_lost_answer_to_a_commit_is_looked_up() {
         let store =
             Store::open(Settings::new(proxy.url(&cluster.create_database()))).await.unwrap();
         table::create(&store).await;
-        for number in 0..5 {
+        for number in 0..6 {
             proxy.arm(cut);
-            store.write(move |txn| table::insert(txn, number, "x")).await.unwrap();
+            let work = move |txn: &mut crate::WriteTxn<'_>| {
+                // A change that reads is a transaction of many statements, another one is a single statement.
+                if number % 2 == 0 {
+                    assert_eq!(table::list(txn)?.len(), usize::try_from(number).unwrap());
+                }
+                table::insert(txn, number, "x")
+            };
+            store.write(work).await.unwrap();
             assert!(proxy.has_cut(), "{cut:?} was not tried");
         }
-        assert_eq!(table::numbers(&store).await, [0, 1, 2, 3, 4]);
+        assert_eq!(table::numbers(&store).await, [0, 1, 2, 3, 4, 5]);
         table::assert_no_gaps(&store).await;
         store.close().await;
     }

@@ -104,8 +104,9 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
     let (swallowing, state) = (Arc::clone(&swallow), Arc::clone(state));
     std::thread::spawn(move || {
         let (from, to) = forth;
+        let mut commits = Commits::default();
         pump(&from, &to, |bytes| {
-            if !contains(bytes, b"COMMIT\0") {
+            if !commits.are_in(bytes) {
                 return Step::Forward;
             }
             match state.lock().armed.take() {
@@ -122,10 +123,32 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
     std::thread::spawn(move || {
         let (from, to) = back;
         pump(&from, &to, |bytes| {
-            let cut = *swallow.lock() && contains(bytes, b"COMMIT\0");
-            if cut { Step::Cut } else { Step::Forward }
+            // The server's word that a transaction has ended.
+            let done = contains(bytes, b"COMMIT\0") || contains(bytes, b"SELECT 1\0");
+            if *swallow.lock() && done { Step::Cut } else { Step::Forward }
         });
     });
+}
+
+/// Finds commits in what a client says.
+#[derive(Default)]
+struct Commits {
+    /// Names of statements that are transactions of their own, between zeros as they stand where they are used.
+    statements: Vec<Vec<u8>>,
+}
+
+impl Commits {
+    fn are_in(&mut self, bytes: &[u8]) -> bool {
+        const TEXT: &[u8] = b"\0WITH last AS (";
+        for at in find_all(bytes, TEXT) {
+            // Before the text stands the statement's name: an s and a number.
+            let digits = bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            let name = [b"\0s", &bytes[at - digits..at], b"\0"].concat();
+            self.statements.push(name);
+        }
+        contains(bytes, b"COMMIT\0")
+            || self.statements.iter().any(|statement| contains(bytes, statement))
+    }
 }
 
 enum Step {
@@ -134,7 +157,7 @@ enum Step {
     Cut,
 }
 
-fn pump(mut from: &UnixStream, mut to: &UnixStream, look: impl Fn(&[u8]) -> Step) {
+fn pump(mut from: &UnixStream, mut to: &UnixStream, mut look: impl FnMut(&[u8]) -> Step) {
     let mut buffer = vec![0; 65536];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let step = look(&buffer[..length]);
@@ -150,5 +173,10 @@ fn pump(mut from: &UnixStream, mut to: &UnixStream, look: impl Fn(&[u8]) -> Step
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    bytes.windows(text.len()).any(|window| window == text)
+    !find_all(bytes, text).is_empty()
+}
+
+fn find_all(bytes: &[u8], text: &[u8]) -> Vec<usize> {
+    let starts = bytes.windows(text.len()).enumerate();
+    starts.filter(|(_, window)| *window == text).map(|(at, _)| at).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::{
     io::Read as _,
+    net::TcpListener,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -52,10 +53,27 @@ pub struct Cluster {
     binaries: PathBuf,
     server: Mutex<Option<Child>>,
     databases: AtomicU32,
-    /// The arguments of `strace`, if the server shall run under it.
-    tracing: Option<&'static [&'static str]>,
+    options: Options,
     // Its end is the end of the pipe that the watchdog reads.
     watchdog: Child,
+}
+
+/// The port in the name of a socket, where nothing else is said.
+const USUAL_PORT: u16 = 5432;
+
+/// How a server differs from the usual one.
+struct Options {
+    /// The arguments of `strace`, if it shall run under it.
+    tracing: Option<&'static [&'static str]>,
+    /// Certificate and key in PEM, if it shall listen on [`Cluster::port`] too, encrypted.
+    certificate: Option<(String, String)>,
+    port: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tracing: None, certificate: None, port: USUAL_PORT }
+    }
 }
 
 impl Cluster {
@@ -73,7 +91,18 @@ impl Cluster {
     /// # Panics
     /// If there is no `PostgreSQL` to start.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(Options::default())
+    }
+
+    /// Starts one that also listens on [`Cluster::port`] of `localhost`, with a certificate and its key in PEM.
+    ///
+    /// # Panics
+    /// If there is no `PostgreSQL` to start, or no port.
+    pub fn start_encrypted(certificate: String, key: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        drop(listener);
+        Self::start_with(Options { tracing: None, certificate: Some((certificate, key)), port })
     }
 
     /// Starts one under `strace`, which gets these arguments and then [`Cluster::trace`].
@@ -81,10 +110,10 @@ impl Cluster {
     /// # Panics
     /// If there is no `PostgreSQL` or no `strace` to start.
     pub fn start_traced(arguments: &'static [&'static str]) -> Self {
-        Self::start_with(Some(arguments))
+        Self::start_with(Options { tracing: Some(arguments), ..Options::default() })
     }
 
-    fn start_with(tracing: Option<&'static [&'static str]>) -> Self {
+    fn start_with(options: Options) -> Self {
         let binaries = find_binaries();
         let directory = Directory::new("postgres");
         let owner = server_user();
@@ -100,7 +129,7 @@ impl Cluster {
         watchdog.process_group(0);
         let watchdog = watchdog.spawn().expect("there is a shell");
         let (server, databases) = (Mutex::new(None), AtomicU32::new(0));
-        let cluster = Self { directory, binaries, server, databases, tracing, watchdog };
+        let cluster = Self { directory, binaries, server, databases, options, watchdog };
         cluster.initialise();
         cluster.resume();
         cluster
@@ -119,12 +148,22 @@ impl Cluster {
     /// The address of a database.
     pub fn url(&self, database: &str) -> String {
         let directory = self.directory.path().display().to_string().replace('/', "%2F");
-        format!("postgresql://postgres@/{database}?host={directory}")
+        let port = if self.options.port == USUAL_PORT {
+            String::new()
+        } else {
+            format!("&port={}", self.options.port)
+        };
+        format!("postgresql://postgres@/{database}?host={directory}{port}")
     }
 
     /// The socket that the server listens on.
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join(".s.PGSQL.5432")
+        self.directory.path().join(format!(".s.PGSQL.{}", self.options.port))
+    }
+
+    /// The port of `localhost` that it listens on, if it is encrypted.
+    pub fn port(&self) -> u16 {
+        self.options.port
     }
 
     /// The file that holds the server's trace, if it is traced.
@@ -139,7 +178,8 @@ impl Cluster {
     pub fn run_sql(&self, sql: &str) -> String {
         let mut psql = self.command("psql");
         psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]);
-        psql.arg(self.directory.path()).args(["-d", "postgres", "-c", sql]);
+        psql.arg(self.directory.path()).arg("-p").arg(self.options.port.to_string());
+        psql.args(["-d", "postgres", "-c", sql]);
         run(&mut psql)
     }
 
@@ -162,7 +202,7 @@ impl Cluster {
     /// # Panics
     /// If it does not.
     pub fn resume(&self) {
-        let mut postgres = match self.tracing {
+        let mut postgres = match self.options.tracing {
             None => self.command("postgres"),
             Some(arguments) => {
                 let mut strace = self.command("/usr/bin/strace");
@@ -172,7 +212,6 @@ impl Cluster {
         };
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.directory.path());
         for setting in [
-            "listen_addresses=",
             "fsync=on",
             "max_connections=200",
             "shared_buffers=64MB",
@@ -181,6 +220,8 @@ impl Cluster {
         ] {
             postgres.args(["-c", setting]);
         }
+        postgres.arg("-p").arg(self.options.port.to_string());
+        self.listen(&mut postgres);
         let log = std::fs::File::options().append(true).create(true).open(self.log());
         let log = log.expect("the server's log can be written");
         postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -188,6 +229,26 @@ impl Cluster {
         let server = postgres.spawn().expect("the server starts");
         *self.server.lock() = Some(server);
         self.wait_until_ready();
+    }
+
+    fn listen(&self, postgres: &mut Command) {
+        let Some((certificate, key)) = &self.options.certificate else {
+            postgres.args(["-c", "listen_addresses="]);
+            return;
+        };
+        postgres.args(["-c", "listen_addresses=localhost", "-c", "ssl=on"]);
+        for (name, setting, pem) in
+            [("cert.pem", "ssl_cert_file", certificate), ("key.pem", "ssl_key_file", key)]
+        {
+            let path = self.directory.path().join(name);
+            std::fs::write(&path, pem).expect("the directory is ours");
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, mode).expect("the file is ours");
+            if let Some((user, group)) = server_user() {
+                chown(&path, Some(user), Some(group)).expect("root may give files away");
+            }
+            postgres.arg("-c").arg(format!("{setting}={}", path.display()));
+        }
     }
 
     /// The server's first process.
@@ -203,6 +264,7 @@ impl Cluster {
         loop {
             let mut ready = self.command("pg_isready");
             ready.arg("-q").arg("-h").arg(self.directory.path());
+            ready.arg("-p").arg(self.options.port.to_string());
             if ready.status().expect("pg_isready is there").success() {
                 return;
             }

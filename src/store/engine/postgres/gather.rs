@@ -219,16 +219,27 @@ impl Column {
     }
 }
 
-/// The statement that writes a table's rows.
-pub(super) fn insert_text(batch: &Batch) -> String {
+/// The statement that writes a table's rows, from the parameter `$first` on.
+pub(super) fn insert_text(batch: &Batch, first: usize) -> String {
     let arrays = batch.columns.iter().enumerate().map(|(index, (_, kind))| {
         let kind = if *kind == Kind::Int { "bigint" } else { "bytea" };
-        format!("${}::{kind}[]", index + 1)
+        format!("${}::{kind}[]", index + first)
     });
     let arrays = arrays.collect::<Vec<_>>().join(", ");
     let (table, columns) = (batch.table, batch.column_list());
     let conflict = batch.on_conflict();
     format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}){conflict}")
+}
+
+/// One statement that does what `last` does with its parameters, and writes the rows of many tables.
+pub(super) fn group_text(last: &str, last_parameters: usize, batches: &[&'static Batch]) -> String {
+    let mut parts = vec![format!("last AS ({last})")];
+    let mut first = last_parameters + 1;
+    for (index, batch) in batches.iter().enumerate() {
+        parts.push(format!("rows{index} AS ({})", insert_text(batch, first)));
+        first += batch.columns.len();
+    }
+    format!("WITH {} SELECT 1", parts.join(", "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which rows are sent, and how.
 
-use super::{Gather, insert_text};
+use super::{Gather, group_text, insert_text};
 use crate::{
     batch::{Batch, Conflict, Kind},
     params,
@@ -63,15 +63,22 @@ fn a_row_of_the_wrong_kind_is_refused_whole() {
 #[test]
 fn statements() {
     assert_eq!(
-        insert_text(&REPLACE),
+        insert_text(&REPLACE, 1),
         "INSERT INTO thing (key, part, n) SELECT * FROM \
          unnest($1::bigint[], $2::bytea[], $3::bigint[]) \
          ON CONFLICT (key, part) DO UPDATE SET n = excluded.n"
     );
     assert_eq!(
-        insert_text(&OTHER),
+        insert_text(&OTHER, 1),
         "INSERT INTO thing_edge (key, part, n) SELECT * FROM \
          unnest($1::bigint[], $2::bytea[], $3::bigint[]) \
          ON CONFLICT (key, part, n) DO NOTHING"
+    );
+    assert_eq!(
+        group_text("UPDATE counter SET n = $1", 1, &[&OTHER]),
+        "WITH last AS (UPDATE counter SET n = $1), \
+         rows0 AS (INSERT INTO thing_edge (key, part, n) SELECT * FROM \
+         unnest($2::bigint[], $3::bytea[], $4::bigint[]) \
+         ON CONFLICT (key, part, n) DO NOTHING) SELECT 1"
     );
 }

@@ -1,7 +1,8 @@
 //! A connection to the server as the store's threads use it.
 //!
-//! A transaction is begun with its first statement and sent together with it; gathered rows, savepoints and the commit
-//! are sent without waiting for what was sent before, so that a group needs as few round trips as its reads ask for.
+//! A group that reads nothing is one statement. Otherwise the transaction is begun with its first statement and sent
+//! together with it; gathered rows, savepoints and the commit are sent without waiting for what was sent before, so that
+//! a group needs as few round trips as its reads ask for.
 
 use std::{
     sync::Arc,
@@ -301,6 +302,15 @@ impl Link for PostgresLink {
     }
 
     fn commit_group(&mut self, sql: &'static str, ints: &[i64]) -> Result<(), Error> {
+        if self.stage == Stage::NotBegun {
+            // Nobody has read or written anything yet, so the group fits into one statement.
+            self.gather.mark();
+            let taken = self.gather.take(None);
+            let outcome = self.session.run_group(sql, ints, &taken);
+            outcome.map_err(|error| self.note(error))?;
+            self.work = Work::Nothing;
+            return Ok(());
+        }
         let last = self.session.prepare(sql).map_err(|error| self.note(error))?;
         self.begin().and_then(|()| self.flush(None)).map_err(|error| self.note(error))?;
         self.session.send_prepared(&last, ints);

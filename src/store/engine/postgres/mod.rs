@@ -128,10 +128,11 @@ impl Postgres {
     }
 
     async fn prepare(&self, client: &Client, role: Role) -> Result<(), tokio_postgres::Error> {
-        let statement_patience = match role {
-            // A statement waits for locks no longer than for the server itself, and works about as long.
-            Role::Writer => self.patience * 2,
-            Role::Reader => self.snapshot_age,
+        let (statement_patience, plans) = match role {
+            // A statement waits for locks no longer than for the server itself, and works about as long. It finds rows
+            // by their keys: the number of rows that it writes must not make the server plan it anew each time.
+            Role::Writer => (self.patience * 2, "force_generic_plan"),
+            Role::Reader => (self.snapshot_age, "auto"),
         };
         client
             .batch_execute(&format!(
@@ -140,6 +141,7 @@ impl Postgres {
                  SET lock_timeout = {};
                  SET idle_in_transaction_session_timeout = {};
                  SET client_min_messages = warning;
+                 SET plan_cache_mode = {plans};
                  SET jit = off",
                 statement_patience.as_millis(),
                 self.patience.as_millis(),

@@ -11,11 +11,11 @@ use std::{
 
 use futures_util::TryStreamExt as _;
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Statement, types::ToSql};
 
 use super::{
     codec::{PostgresRow, translate_error},
-    gather::{self, Rows},
+    gather::{self, Rows, Taken},
 };
 use crate::{
     batch::Batch,
@@ -27,6 +27,9 @@ use crate::{
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>>>>;
 
+/// The greatest number of statements that are kept for whole groups, one for each set of tables that a group writes to.
+const MOST_GROUPS: usize = 200;
+
 /// A session.
 pub(super) struct Session {
     runtime: Runtime,
@@ -35,6 +38,8 @@ pub(super) struct Session {
     statements: HashMap<(usize, usize), Prepared>,
     /// Statements that write gathered rows, by the address of the description.
     inserts: HashMap<usize, Statement>,
+    /// Statements that write a whole group, by the addresses of its last statement and of the descriptions.
+    groups: HashMap<Vec<usize>, Statement>,
     /// Answers that nobody has waited for yet, in the order of their statements.
     answers: Vec<Answer>,
 }
@@ -69,6 +74,7 @@ impl Session {
             client: Arc::new(client),
             statements: HashMap::new(),
             inserts: HashMap::new(),
+            groups: HashMap::new(),
             answers: Vec::new(),
         }
     }
@@ -160,7 +166,7 @@ impl Session {
         let statement = if let Some(statement) = self.inserts.get(&key) {
             statement.clone()
         } else {
-            let text = gather::insert_text(batch);
+            let text = gather::insert_text(batch, 1);
             let statement = self.runtime.block_on(self.client.prepare(&text));
             let statement = statement.map_err(|error| translate_error(&error))?;
             self.inserts.insert(key, statement.clone());
@@ -169,6 +175,36 @@ impl Session {
         let client = Arc::clone(&self.client);
         self.start(async move { client.execute(&statement, &rows.params()).await.map(drop) });
         Ok(())
+    }
+
+    /// Writes a whole group by one statement, which is its own transaction.
+    pub(super) fn run_group(
+        &mut self,
+        last: &'static str,
+        ints: &[i64],
+        taken: &[Taken],
+    ) -> Result<(), Error> {
+        let batches: Vec<_> = taken.iter().map(|taken| taken.batch).collect();
+        let mut key = vec![last.as_ptr().addr()];
+        key.extend(batches.iter().map(|batch| std::ptr::from_ref(*batch).addr()));
+        let statement = if let Some(statement) = self.groups.get(&key) {
+            statement.clone()
+        } else {
+            if self.groups.len() >= MOST_GROUPS {
+                self.groups.clear();
+            }
+            let last = Dialect::Postgres.translate(last);
+            let text = gather::group_text(&last, ints.len(), &batches);
+            let statement = self.runtime.block_on(self.client.prepare(&text));
+            let statement = statement.map_err(|error| translate_error(&error))?;
+            self.groups.insert(key, statement.clone());
+            statement
+        };
+        let mut params: Vec<&(dyn ToSql + Sync)> = Vec::new();
+        params.extend(ints.iter().map(|int| int as &(dyn ToSql + Sync)));
+        params.extend(taken.iter().flat_map(|taken| taken.earlier.params()));
+        let outcome = self.runtime.block_on(self.client.execute(&statement, &params));
+        outcome.map(drop).map_err(|error| translate_error(&error))
     }
 
     /// Waits for all answers. The first failure is the one that counts: those behind it follow from it.
