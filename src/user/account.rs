@@ -412,3 +412,7 @@ fn matches(account: &Account, search: Option<&str>) -> bool {
     let name = account.displayname.as_deref().unwrap_or_default();
     account.user_id.localpart().contains(search) || name.to_lowercase().contains(search)
 }
+
+#[cfg(test)]
+#[path = "account_test.rs"]
+mod account_test;

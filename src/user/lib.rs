@@ -34,6 +34,8 @@ pub mod session;
 mod settings;
 pub mod shared_secret;
 pub mod tag;
+#[cfg(test)]
+mod testing;
 mod token;
 pub mod typing;
 pub mod uia;

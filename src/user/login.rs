@@ -149,7 +149,7 @@ impl Sessions {
     }
 
     /// Issues a login token for another device of the requester's user.
-    pub async fn issue_login_token(&self, requester: &Requester) -> Result<LoginToken, Error> {
+    pub fn issue_login_token(&self, requester: &Requester) -> Result<LoginToken, Error> {
         let context = &self.inner.context;
         let expires_in_ms = context
             .settings()

@@ -181,18 +181,15 @@ impl Profiles {
         if *only_once && old.is_some() {
             return Err(Error::Forbidden("this server does not let you change that field"));
         }
-        match value {
-            Some(value) => {
-                rows::set(txn, *user, field, &value.to_string())?;
-                profile.insert(field.clone(), value.clone());
-                if serde_json::to_vec(&profile).is_ok_and(|json| json.len() > MAX_PROFILE_BYTES) {
-                    return Err(Error::ProfileTooLarge);
-                }
+        if let Some(value) = value {
+            rows::set(txn, *user, field, &value.to_string())?;
+            profile.insert(field.clone(), value.clone());
+            if serde_json::to_vec(&profile).is_ok_and(|json| json.len() > MAX_PROFILE_BYTES) {
+                return Err(Error::ProfileTooLarge);
             }
-            None => {
-                rows::delete(txn, *user, field)?;
-                profile.remove(field);
-            }
+        } else {
+            rows::delete(txn, *user, field)?;
+            profile.remove(field);
         }
         if field == DISPLAYNAME {
             let name = profile.get(DISPLAYNAME).and_then(Value::as_str).unwrap_or_default();

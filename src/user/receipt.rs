@@ -49,6 +49,17 @@ struct Inner {
 /// Names a receipt: room, user, kind and thread.
 type Key = (RoomNumber, UserNumber, ReceiptKind, Option<Arc<str>>);
 
+/// A receipt to set.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    /// Public or private.
+    pub kind: ReceiptType,
+    /// The thread that was read.
+    pub thread: ReceiptThread,
+    /// Up to which event.
+    pub event_id: OwnedEventId,
+}
+
 /// What `/read_markers` sets at once.
 #[derive(Clone, Debug, Default)]
 pub struct ReadMarkers {
@@ -72,10 +83,9 @@ impl Receipts {
         &self,
         requester: &Requester,
         room: &RoomId,
-        kind: ReceiptType,
-        thread: ReceiptThread,
-        event: &EventId,
+        receipt: NewReceipt,
     ) -> Result<(), Error> {
+        let NewReceipt { kind, thread, event_id } = receipt;
         let kind = match kind {
             ReceiptType::Read => ReceiptKind::Public,
             ReceiptType::ReadPrivate => ReceiptKind::Private,
@@ -84,11 +94,11 @@ impl Receipts {
         let room = self.load_joined(requester, room).await?;
         let name: Option<Arc<str>> = thread.as_str().map(Arc::from);
         let key = (room, requester.user(), kind, name);
-        if self.inner.standing.get(&key).is_some_and(|standing| standing == event) {
+        if self.inner.standing.get(&key).is_some_and(|standing| standing == event_id) {
             return Ok(());
         }
-        let order = self.load_order(room, event, &thread).await?;
-        self.advance(requester, key, event.to_owned(), order).await
+        let order = self.load_order(room, &event_id, &thread).await?;
+        self.advance(requester, key, event_id, order).await
     }
 
     async fn advance(
@@ -134,8 +144,8 @@ impl Receipts {
         match thread {
             ReceiptThread::Unthreaded => {}
             ReceiptThread::Main | ReceiptThread::Thread(_) => {
-                let (root, reached) = self.find_root(event, facts.relation).await?;
-                if !is_in_thread(event, thread, root.as_deref(), &reached) {
+                let (start, reached) = self.find_root(event, facts.relation).await?;
+                if !is_in_thread(event, thread, start.as_deref(), &reached) {
                     let reason = format!("event {event} is not in this thread");
                     return Err(Error::InvalidParam(reason));
                 }
@@ -205,12 +215,11 @@ impl Receipts {
         markers: ReadMarkers,
     ) -> Result<(), Error> {
         let ReadMarkers { fully_read, read, private_read } = markers;
-        let unthreaded = ReceiptThread::Unthreaded;
-        if let Some(event) = read {
-            self.set(requester, room, ReceiptType::Read, unthreaded.clone(), &event).await?;
-        }
-        if let Some(event) = private_read {
-            self.set(requester, room, ReceiptType::ReadPrivate, unthreaded, &event).await?;
+        let public = read.map(|event_id| (ReceiptType::Read, event_id));
+        let private = private_read.map(|event_id| (ReceiptType::ReadPrivate, event_id));
+        for (kind, event_id) in public.into_iter().chain(private) {
+            let thread = ReceiptThread::Unthreaded;
+            self.set(requester, room, NewReceipt { kind, thread, event_id }).await?;
         }
         if let Some(event) = fully_read {
             self.set_fully_read(requester, room, &event).await?;

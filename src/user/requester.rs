@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
-use store::user::token::{AccessTokenRow, TokenHash};
+use store::user::token::AccessTokenRow;
 
 /// The authenticated caller of a request: whose token it carried. Shared, so that a request costs no copies.
 #[derive(Clone, Debug)]
@@ -18,7 +18,6 @@ struct Inner {
     device: i64,
     is_admin: bool,
     is_guest: bool,
-    token: TokenHash,
 }
 
 /// Where a request came from, for the device's "last seen".
@@ -31,7 +30,7 @@ pub struct Seen {
 }
 
 impl Requester {
-    pub(crate) fn new(row: AccessTokenRow, token: TokenHash) -> Self {
+    pub(crate) fn new(row: AccessTokenRow) -> Self {
         Self(Arc::new(Inner {
             user_id: row.user_id,
             user: row.user,
@@ -39,7 +38,6 @@ impl Requester {
             device: row.device,
             is_admin: row.is_admin,
             is_guest: row.is_guest,
-            token,
         }))
     }
 
@@ -71,10 +69,5 @@ impl Requester {
     /// The device's number in the store.
     pub(crate) fn device(&self) -> i64 {
         self.0.device
-    }
-
-    /// SHA-256 of the access token.
-    pub(crate) fn token(&self) -> TokenHash {
-        self.0.token
     }
 }

@@ -163,7 +163,7 @@ impl Sessions {
                 self.confirm(row.device, replaced).await?;
                 continue;
             }
-            let session = Arc::new(Session::new(row, hash));
+            let session = Arc::new(Session::new(row));
             self.inner.cache.fill(ticket, hash, Entry::Known(Arc::clone(&session)));
             return Ok(session);
         }
@@ -217,16 +217,13 @@ impl Sessions {
         user: UserNumber,
         opening: &Opening,
     ) -> Result<(), Error> {
-        let device = match device::find(txn, user, &opening.device_id)? {
-            Some(row) => {
-                let ended = tokens::delete_of_device(txn, row.number)?;
-                self.forget_on_commit(txn, ended);
-                row.number
-            }
-            None => {
-                let name = opening.display_name.as_deref();
-                device::insert(txn, user, &opening.device_id, name, opening.now_ms)?
-            }
+        let device = if let Some(row) = device::find(txn, user, &opening.device_id)? {
+            let ended = tokens::delete_of_device(txn, row.number)?;
+            self.forget_on_commit(txn, ended);
+            row.number
+        } else {
+            let name = opening.display_name.as_deref();
+            device::insert(txn, user, &opening.device_id, name, opening.now_ms)?
         };
         device::set_seen(txn, device, &last_seen(&opening.seen, opening.now_ms))?;
         opening.pair.insert(txn, device, None)?;
@@ -279,9 +276,9 @@ impl Sessions {
 }
 
 impl Session {
-    fn new(row: AccessTokenRow, hash: TokenHash) -> Self {
+    fn new(row: AccessTokenRow) -> Self {
         let expires_ts = row.expires_ts;
-        Self { requester: Requester::new(row, hash), expires_ts, noted_ts: AtomicU64::new(0) }
+        Self { requester: Requester::new(row), expires_ts, noted_ts: AtomicU64::new(0) }
     }
 }
 
@@ -374,3 +371,7 @@ impl Opening {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_test.rs"]
+mod session_test;

@@ -26,6 +26,7 @@ pub struct Settings {
 
 /// Who may register.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of an administrator")]
 pub struct RegistrationSettings {
     /// Whether `/register` makes accounts. Shared-secret registration works without it.
     pub enabled: bool,
@@ -54,6 +55,7 @@ impl std::fmt::Debug for RegistrationSettings {
 
 /// What a password has to be like, and whether there is log-in by password at all.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of an administrator")]
 pub struct PasswordSettings {
     /// Whether users log in by password.
     pub enabled: bool,

@@ -136,7 +136,7 @@ pub fn compute_mac(secret: &str, registration: &SharedSecretRegistration) -> Str
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.is_ascii() {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
     let pairs = (0..text.len()).step_by(2);

@@ -144,24 +144,28 @@ impl Uia {
             Some(_) => return Err(Error::BadJson("`auth` is not an object".to_owned()).into()),
         };
         let text = |key: &str| auth.get(key).and_then(Value::as_str);
-        let (id, mut session) = match text("session") {
-            None => (self.new_id(), UiaSession::new(operation, body)),
-            Some(id) => match self.resume(id, operation, body)? {
-                Some(session) => (id.to_owned(), session),
-                None => {
-                    // Unknown or expired: what the client meant by it is not known either.
-                    let mut body = operation.body.clone();
-                    body.remove("auth");
-                    return Err(self.open(operation, body, &flows));
-                }
-            },
+        let (id, mut session) = if let Some(id) = text("session") {
+            let Some(session) = self.resume(id, operation, &body)? else {
+                // Unknown or expired: what the client meant by its stage is not known either.
+                return Err(self.open(operation, body, &flows));
+            };
+            (id.to_owned(), session)
+        } else {
+            (self.new_id(), UiaSession::new(operation, body))
         };
         let mut failure = None;
         if let Some(stage) = text("type")
             && !is_complete(&session.completed, &flows)
         {
             let stage = AuthType::from(stage);
-            match self.check_stage(&stage, &auth, &session, &flows, operation.requester).await? {
+            let checked = if is_next(&stage, &session.completed, &flows) {
+                self.check_stage(&stage, &auth, operation.requester).await?
+            } else if session.completed.contains(&stage) {
+                return Err(challenge(&flows, id, session.completed, None));
+            } else {
+                Stage::Failed(ErrorKind::Forbidden, "this stage is not the next of any flow")
+            };
+            match checked {
                 Stage::Passed(token_use) => session.pass(stage, token_use),
                 Stage::Failed(kind, reason) => failure = Some((kind, reason)),
             }
@@ -198,7 +202,7 @@ impl Uia {
         &self,
         id: &str,
         operation: Operation<'_>,
-        body: Map<String, Value>,
+        body: &Map<String, Value>,
     ) -> Result<Option<UiaSession>, Error> {
         let Some(mut session) = self.open.lock().find(id, self.context.now_ms()) else {
             return Ok(None);
@@ -206,13 +210,13 @@ impl Uia {
         if session.purpose != Purpose::of(operation) {
             return Err(Error::Forbidden("this authentication is for another operation"));
         }
-        if body.is_empty() || body == session.body {
+        if body.is_empty() || *body == session.body {
             return Ok(Some(session));
         }
         if !session.completed.is_empty() {
             return Err(Error::Forbidden("the operation has changed during its authentication"));
         }
-        session.body = body;
+        session.body.clone_from(body);
         Ok(Some(session))
     }
 
@@ -220,19 +224,8 @@ impl Uia {
         &self,
         stage: &AuthType,
         auth: &Map<String, Value>,
-        session: &UiaSession,
-        flows: &[Vec<AuthType>],
         requester: Option<&Requester>,
     ) -> Result<Stage, Error> {
-        if session.completed.contains(stage) {
-            return Ok(Stage::Passed(None));
-        }
-        if !is_next(stage, &session.completed, flows) {
-            return Ok(Stage::Failed(
-                ErrorKind::Forbidden,
-                "this stage is not the next of any flow",
-            ));
-        }
         match stage {
             AuthType::Dummy => Ok(Stage::Passed(None)),
             AuthType::Password => self.check_password(auth, requester).await,
