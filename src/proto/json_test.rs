@@ -198,6 +198,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::test_room::generated(256))]
+
     /// On what both accept, ruma's canonical JSON is the same.
     #[test]
     fn agrees_with_ruma(value in any_json()) {

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -24,6 +25,17 @@ pub(crate) const SEED_LINE: &str = "ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md
 pub(crate) const ALICE: &str = "@alice:a.example";
 pub(crate) const BOB: &str = "@bob:b.example";
 pub(crate) const CAROL: &str = "@carol:c.example";
+
+/// How property tests run: with the same cases each time, unless the environment sets another number of them.
+pub(crate) fn generated(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(cases),
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20_260_731),
+        ..ProptestConfig::default()
+    }
+}
 
 /// Bytes that count upwards.
 pub(crate) struct Counting(std::sync::atomic::AtomicU8);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    test_room::{ALICE, BOB, CAROL, Maker, Send, State, Tip, member, state_event},
+    test_room::{ALICE, BOB, CAROL, Maker, Send, State, Tip, generated, member, state_event},
     test_source::Memory,
 };
 
@@ -83,7 +83,9 @@ fn send_of<'a>(step: &Step, state: &State) -> Send<'a> {
     let (actor, target) = (USERS[step.actor], USERS[step.target]);
     let levels = || {
         let key = ("m.room.power_levels".to_owned(), String::new());
-        let mut content: Value = serde_json::from_str(state[&key].content()).unwrap();
+        // A resolution may leave the room without power levels: that is what version 2.1 is against.
+        let text = state.get(&key).map_or(r#"{"users":{}}"#, |pdu| pdu.content());
+        let mut content: Value = serde_json::from_str(text).unwrap();
         let field = ["ban", "kick", "state_default", "users_default", "invite"];
         if step.level % 2 == 0 {
             content["users"][target] = step.level.into();
@@ -158,6 +160,10 @@ impl Forked {
         let states = [self.numbered(one), self.numbered(other)];
         let resolved = self.resolve(&states);
         let state = self.by_number(&resolved);
+        if !state.contains_key(&("m.room.join_rules".to_owned(), String::new())) {
+            // ruma allows no join where it finds no join rules; here, as in Synapse, such a room is for the invited.
+            return;
+        }
         let lasts = [&self.tips[one], &self.tips[other]].map(|tip| tip.last.clone().unwrap());
         let prev = if one == other { vec![&*lasts[0]] } else { vec![&*lasts[0], &*lasts[1]] };
         self.maker.time = self.maker.time.saturating_add_signed(step.later * 1000 - 1000);
@@ -209,7 +215,7 @@ fn compare(version: &str, steps: &[Step], seeds: &[u64]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(generated(60))]
 
     #[test]
     fn version_2_agrees_with_ruma(
