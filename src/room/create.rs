@@ -2,7 +2,7 @@
 //!
 //! Spec: client-server API, `POST /createRoom`.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use imbl::OrdMap;
 use proto::{
@@ -135,7 +135,7 @@ impl Rooms {
         plan: &Plan,
         rows: Vec<crate::ports::Rows>,
     ) -> Result<OwnedRoomId, RoomError> {
-        let timestamp_ms = self.now_ms();
+        let timestamp_ms = self.creation_time(plan.rules);
         let create = self.sign_create(plan, timestamp_ms)?;
         let room_id = create.room_id().to_owned();
         let number = self.intern_plan(plan, &room_id).await?;
@@ -153,6 +153,19 @@ impl Rooms {
         self.commit_stage(stage_of(stage, self)?, &mut tip).await?;
         drop(tip);
         Ok(room_id)
+    }
+
+    /// When a room is created. Where its id is computed from the create event, no two rooms are created in the same
+    /// millisecond: those that one user asks for with the same words would be one.
+    fn creation_time(&self, rules: &Rules) -> u64 {
+        let now = self.now_ms();
+        if !rules.room_id_is_create_event() {
+            return now;
+        }
+        let last = &self.inner.last_creation_ms;
+        let later = |last: u64| Some(now.max(last + 1));
+        let before = last.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).unwrap_or(now);
+        now.max(before + 1)
     }
 
     fn sign_create(&self, plan: &Plan, timestamp_ms: u64) -> Result<Arc<Pdu>, RoomError> {

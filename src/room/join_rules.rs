@@ -37,10 +37,14 @@ pub(crate) async fn authorise_join(
     if !restricted || membership != Membership::Leave && membership != Membership::Knock {
         return Ok(None);
     }
-    if !fulfils_a_condition(rooms, view, user).await? {
-        return Err(RoomError::Forbidden(
-            "you are in none of the rooms that let you join this one",
-        ));
+    match fulfils_a_condition(rooms, view, user).await? {
+        Some(true) => {}
+        Some(false) => {
+            return Err(RoomError::Forbidden(
+                "you are in none of the rooms that let you join this one",
+            ));
+        }
+        None => return Err(RoomError::UnableToAuthoriseJoin),
     }
     let may_invite = |local: &UserId| view.powers().reaches(local, Level::Invite);
     let locals = view.joined_local().filter_map(|local| view.member(local));
@@ -48,18 +52,22 @@ pub(crate) async fn authorise_join(
     authorising.map(|user| Some(user.to_owned())).ok_or(RoomError::UnableToGrantJoin)
 }
 
-/// Whether the user is in one of the rooms that the join rule names. Rooms that this server is not in count as not: it cannot know.
+/// Whether the user is in one of the rooms that the join rule names; `None` if that hangs on a room that this server cannot
+/// look into.
 async fn fulfils_a_condition(
     rooms: &Rooms,
     view: &RoomView,
     user: &UserId,
-) -> Result<bool, RoomError> {
+) -> Result<Option<bool>, RoomError> {
+    let mut answer = Some(false);
     for room_id in allowed_rooms(view) {
-        if is_joined(rooms, &room_id, user).await? {
-            return Ok(true);
+        match is_joined(rooms, &room_id, user).await? {
+            Some(true) => return Ok(Some(true)),
+            Some(false) => {}
+            None => answer = None,
         }
     }
-    Ok(false)
+    Ok(answer)
 }
 
 /// The rooms whose members the join rule lets in.
@@ -76,8 +84,17 @@ pub(crate) fn allowed_rooms(view: &RoomView) -> Vec<OwnedRoomId> {
         .collect()
 }
 
-async fn is_joined(rooms: &Rooms, room_id: &RoomId, user: &UserId) -> Result<bool, RoomError> {
-    let Some(number) = rooms.inner.find_user(user).await? else { return Ok(false) };
-    let Some(room) = rooms.find(room_id).await? else { return Ok(false) };
-    Ok(room.view().is_joined(number))
+/// Whether a user is joined to a room; `None` if this server is not in it and cannot tell.
+async fn is_joined(
+    rooms: &Rooms,
+    room_id: &RoomId,
+    user: &UserId,
+) -> Result<Option<bool>, RoomError> {
+    let Some(room) = rooms.find(room_id).await? else { return Ok(None) };
+    let view = room.view();
+    if view.joined_local().next().is_none() {
+        return Ok(None);
+    }
+    let number = rooms.inner.find_user(user).await?;
+    Ok(Some(number.is_some_and(|number| view.is_joined(number))))
 }

@@ -27,6 +27,7 @@ mod tip;
 mod txn;
 mod upgrade_powers;
 mod view;
+mod visibility;
 
 pub mod alias;
 pub mod create;

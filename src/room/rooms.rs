@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use moka::sync::Cache;
@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) keys: KeyCache,
     pub(crate) users: UserCache,
     pub(crate) txns: TxnCache,
+    /// When the last room was created whose id is computed.
+    pub(crate) last_creation_ms: AtomicU64,
     registry: Mutex<Registry>,
     kept: Cache<RoomNumber, Arc<Core>>,
     loading: Vec<tokio::sync::Mutex<()>>,
@@ -105,6 +107,7 @@ impl Rooms {
             keys: KeyCache::new(),
             users: UserCache::default(),
             txns: TxnCache::new(),
+            last_creation_ms: AtomicU64::new(0),
             registry: Mutex::default(),
             kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
             loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),

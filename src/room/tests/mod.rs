@@ -1,4 +1,10 @@
 //! Rooms as a whole, on both engines.
 
 mod basics;
+mod directory;
+mod membership;
+mod reading;
+mod redaction;
+mod upgrade;
+mod visibility;
 mod world;

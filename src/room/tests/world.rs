@@ -12,6 +12,7 @@ use crate::{
     Membership, RoomError, Rooms, Submission, Submitted,
     create::CreateRoom,
     membership::{MemberProfile, OtherMembership, OwnMembership},
+    query::{Direction, MessagesPage, MessagesRequest, Point, Reading},
     testing,
 };
 
@@ -135,9 +136,30 @@ impl World {
         room: &RoomId,
         event: &EventId,
     ) -> Result<Value, RoomError> {
-        let reading = crate::query::Reading { user: reader, device: None, room_id: room };
+        let reading = Reading { user: reader, device: None, room_id: room };
         let visible = self.rooms.event(reading, event).await?;
         Ok(serde_json::from_str(visible.to_client(0).get()).unwrap())
+    }
+}
+
+impl World {
+    /// The newest page of the timeline, or the one before a token.
+    pub(super) async fn page(
+        &self,
+        reader: &UserId,
+        room: &RoomId,
+        from: Option<Point>,
+    ) -> Result<MessagesPage, RoomError> {
+        let reading = Reading { user: reader, device: None, room_id: room };
+        let request = MessagesRequest {
+            direction: Direction::Backward,
+            from,
+            to: None,
+            limit: 100,
+            wanted: None,
+            lazy_load_members: false,
+        };
+        self.rooms.messages(reading, request).await
     }
 }
 

@@ -29,9 +29,9 @@ const NEWEST: &str = "SELECT number, depth, position FROM event
     WHERE room = $1 AND position > $2 AND position <= $3
     ORDER BY position DESC LIMIT $4";
 
-const PLACE_AT: &str = "SELECT number, depth, position FROM event
+const DEEPEST_AT: &str = "SELECT number, depth, position FROM event
     WHERE room = $1 AND position <= $2 AND position IS NOT NULL
-    ORDER BY position DESC LIMIT 1";
+    ORDER BY depth DESC, position DESC LIMIT 1";
 
 /// The place behind everything.
 pub const NEWEST_PLACE: Place = Place { depth: i64::MAX, position: i64::MAX };
@@ -71,13 +71,13 @@ pub fn list_newest(
     snapshot.query(NEWEST, params![room, after, upto, limit], read)
 }
 
-/// The place of the newest row up to a position: what a sync token means as a pagination token.
-pub fn place_at(
+/// The deepest of the rows up to a position: what a sync token means as a pagination token.
+pub fn deepest_at(
     snapshot: &mut Snapshot<'_>,
     room: RoomNumber,
     position: Position,
 ) -> Result<Option<TimelineRow>, Error> {
-    snapshot.query_optional(PLACE_AT, params![room, position], read)
+    snapshot.query_optional(DEEPEST_AT, params![room, position], read)
 }
 
 fn read(row: Row<'_>) -> Result<TimelineRow, Error> {

@@ -4,11 +4,24 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use proto::{number::Position, pdu::Pdu};
-use ruma::{EventId, OwnedUserId, RoomId, UserId};
+use proto::{
+    number::{Position, UserNumber},
+    pdu::Pdu,
+    visibility::HistoryVisibility,
+};
+use ruma::{EventId, OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
+use store::room::event::Reader as ClientReader;
 
-use crate::{Event, Membership, Place, RoomError, Rooms};
+use crate::{
+    Event, Membership, Place, RoomError, RoomView, Rooms,
+    visibility::{Eye, Sight},
+};
+
+mod context;
+mod members;
+mod messages;
+mod state;
 
 /// The most events of a page.
 pub const PAGE_MAX: usize = 1000;
@@ -40,14 +53,21 @@ pub struct Visible {
 impl Visible {
     /// Writes the event for its reader, with `room_id`.
     pub fn write(&self, now_ms: u64, out: &mut String) {
-        let _ = (now_ms, out);
-        todo!()
+        self.event.write(self.reader(now_ms), out);
     }
 
     /// The event for its reader, with `room_id`.
     pub fn to_client(&self, now_ms: u64) -> Box<RawValue> {
-        let _ = now_ms;
-        todo!()
+        self.event.to_client(self.reader(now_ms))
+    }
+
+    fn reader(&self, now_ms: u64) -> ClientReader<'_> {
+        ClientReader {
+            with_room_id: true,
+            now_ms: Some(now_ms),
+            transaction_id: self.transaction_id.as_deref(),
+            membership: Some(self.membership.as_str()),
+        }
     }
 }
 
@@ -179,70 +199,77 @@ pub struct JoinedMember {
     pub avatar_url: Option<String>,
 }
 
+/// A reader who was let in.
+#[derive(Clone)]
+struct Reader {
+    /// Taken before the snapshot begins, so that the snapshot has all that it names.
+    view: Arc<RoomView>,
+    user_id: OwnedUserId,
+    user: Option<UserNumber>,
+    device: Option<OwnedDeviceId>,
+    membership: Membership,
+    joined_until: Option<Position>,
+    sight: Sight,
+}
+
+impl Reader {
+    fn eye(&self) -> Eye {
+        Eye::new(self.sight.clone(), self.user, self.membership, self.joined_until)
+    }
+
+    fn is_joined(&self) -> bool {
+        self.membership == Membership::Join
+    }
+
+    /// Whether everybody may read the room now.
+    fn is_open(&self) -> bool {
+        self.view.history_visibility() == HistoryVisibility::WorldReadable
+    }
+
+    /// Up to where there can be something to see: those who left see nothing that came later, unless everybody does.
+    fn upto(&self, newest: Position) -> Position {
+        if self.is_joined() || self.is_open() {
+            return newest;
+        }
+        self.joined_until.map_or(newest, |until| until.min(newest))
+    }
+}
+
 impl Rooms {
-    /// One event.
-    pub async fn event(
-        &self,
-        reading: Reading<'_>,
-        event_id: &EventId,
-    ) -> Result<Visible, RoomError> {
-        let _ = (reading, event_id);
-        todo!()
+    /// A reader of a room, whoever it is.
+    async fn reader(&self, reading: Reading<'_>) -> Result<Reader, RoomError> {
+        let room = self.known(reading.room_id).await?;
+        let user = self.inner.find_user(reading.user).await?;
+        let (mut membership, mut joined_until) = (Membership::Leave, None);
+        if let Some(user) = user {
+            let rooms = self.memberships(user).await?;
+            if let Some(entry) = rooms.get(&room.number()) {
+                membership = entry.membership;
+                joined_until = entry.joined_until;
+            }
+        }
+        Ok(Reader {
+            view: room.view(),
+            user_id: reading.user.to_owned(),
+            user,
+            device: reading.device.map(ToOwned::to_owned),
+            membership,
+            joined_until,
+            sight: self.sight(),
+        })
     }
 
-    /// An event and what is around it.
-    pub async fn context(
-        &self,
-        reading: Reading<'_>,
-        request: ContextRequest<'_>,
-    ) -> Result<Context, RoomError> {
-        let _ = (reading, request);
-        todo!()
+    /// A reader who is or was in the room, or whom an open room lets in.
+    async fn insider(&self, reading: Reading<'_>) -> Result<Reader, RoomError> {
+        let reader = self.reader(reading).await?;
+        if reader.is_joined() || reader.joined_until.is_some() || reader.is_open() {
+            Ok(reader)
+        } else {
+            Err(RoomError::NotInRoom)
+        }
     }
 
-    /// A page of the timeline.
-    pub async fn messages(
-        &self,
-        reading: Reading<'_>,
-        request: MessagesRequest,
-    ) -> Result<MessagesPage, RoomError> {
-        let _ = (reading, request);
-        todo!()
-    }
-
-    /// The current state, or, for those who left, the state when they did.
-    pub async fn state(&self, reading: Reading<'_>) -> Result<Vec<Arc<Event>>, RoomError> {
-        let _ = reading;
-        todo!()
-    }
-
-    /// One event of that state.
-    pub async fn state_event(
-        &self,
-        reading: Reading<'_>,
-        event_type: &str,
-        state_key: &str,
-    ) -> Result<Arc<Event>, RoomError> {
-        let _ = (reading, event_type, state_key);
-        todo!()
-    }
-
-    /// The member events.
-    pub async fn members(
-        &self,
-        reading: Reading<'_>,
-        request: MembersRequest,
-    ) -> Result<Vec<Arc<Event>>, RoomError> {
-        let _ = (reading, request);
-        todo!()
-    }
-
-    /// Who is joined; only for those who are joined themselves.
-    pub async fn joined_members(
-        &self,
-        reading: Reading<'_>,
-    ) -> Result<Vec<JoinedMember>, RoomError> {
-        let _ = reading;
-        todo!()
+    pub(crate) fn sight(&self) -> Sight {
+        Sight { events: self.events().clone(), groups: self.groups().clone() }
     }
 }

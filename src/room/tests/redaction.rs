@@ -1,0 +1,62 @@
+//! Redactions.
+
+use ruma::api::client::room::create_room::v3::RoomPreset;
+
+use super::world::{each_version, each_world, room_of, user};
+use crate::{RoomError, redact::RedactRequest};
+
+#[tokio::test]
+async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
+    each_version(async |world, rules| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let room = world.public_room(&alice, rules).await;
+        world.join(&bob, &room).await.unwrap();
+        let said = world.say(&bob, &room, "a secret").await;
+        let held = world.rooms.inner.find_event(&said).await.unwrap().unwrap();
+        let request = RedactRequest {
+            sender: alice.clone(),
+            room_id: room.clone(),
+            event_id: said.clone(),
+            reason: Some("no secrets".to_owned()),
+            txn: None,
+        };
+        let redaction = world.rooms.redact(request).await.unwrap().event_id;
+        assert!(held.body.is_redacted(), "whoever holds it knows");
+        let restarted = crate::testing::rooms(world.rooms.inner.setup.store.clone());
+        let again = super::world::World { rooms: restarted };
+        for world in [&world, &again] {
+            let seen = world.read(&bob, &room, &said).await.unwrap();
+            assert_eq!(seen["content"], serde_json::json!({}));
+            let because = &seen["unsigned"]["redacted_because"];
+            assert_eq!(because["event_id"], redaction.as_str());
+            assert_eq!(because["content"]["reason"], "no secrets");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn others_events_can_be_redacted_only_with_power() {
+    each_world(async |world| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        world.join(&bob, &room).await.unwrap();
+        let by_alice = world.say(&alice, &room, "hers").await;
+        let by_bob = world.say(&bob, &room, "his").await;
+        let request = |event: &ruma::EventId| RedactRequest {
+            sender: bob.clone(),
+            room_id: room.clone(),
+            event_id: event.to_owned(),
+            reason: None,
+            txn: None,
+        };
+        let refused = world.rooms.redact(request(&by_alice)).await;
+        assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+        world.rooms.redact(request(&by_bob)).await.unwrap();
+        assert!(
+            !world.rooms.inner.find_event(&by_alice).await.unwrap().unwrap().body.is_redacted()
+        );
+        assert!(world.rooms.inner.find_event(&by_bob).await.unwrap().unwrap().body.is_redacted());
+    })
+    .await;
+}
