@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
@@ -13,6 +14,9 @@ use crate::{error::Error, write_txn::WriteTxn};
 
 /// A change in the writer's queue.
 pub(crate) trait Job: Send {
+    /// When it was put into the queue.
+    fn arrived(&self) -> Instant;
+
     /// Runs the work and keeps its outcome; says whether its rows shall be kept.
     fn run(&mut self, txn: &mut WriteTxn<'_>) -> bool;
 
@@ -26,6 +30,7 @@ pub(crate) trait Job: Send {
 /// A piece of work and its outcome.
 pub(crate) struct Work<F, T, E> {
     run: F,
+    arrived: Instant,
     outcome: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
@@ -42,7 +47,10 @@ where
 {
     pub(crate) fn new(work: F) -> (Self, Commit<T, E>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { run: work, outcome: None, answer: sender }, Commit { answer: receiver })
+        (
+            Self { run: work, arrived: Instant::now(), outcome: None, answer: sender },
+            Commit { answer: receiver },
+        )
     }
 }
 
@@ -52,6 +60,10 @@ where
     T: Send,
     E: From<Error> + Send,
 {
+    fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
     fn run(&mut self, txn: &mut WriteTxn<'_>) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(txn)))
             .unwrap_or_else(|_| Err(E::from(Error::Panicked)));

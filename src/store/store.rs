@@ -1,10 +1,16 @@
 //! The store's handle: opens the database, takes reads and changes, publishes what was committed.
 
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Instant,
+};
 
 use parking_lot::{Mutex, RwLock};
 use proto::number::Position;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     counter::Counters,
@@ -14,7 +20,7 @@ use crate::{
     log::{Log, Record},
     numbers::Numbers,
     queue::Queue,
-    reader::{self, Read, Reading},
+    reader::{Read, Reader, Reading},
     schema,
     settings::Settings,
     snapshot::Snapshot,
@@ -37,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) numbers: Numbers,
     pub(crate) log: Log,
     pub(crate) listeners: RwLock<Vec<Listener>>,
+    /// Why the store writes no more.
+    pub(crate) failure: watch::Sender<Option<Error>>,
 }
 
 struct Inner {
@@ -81,7 +89,7 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        let reading = Box::new(Reading { work, answer: sender });
+        let reading = Box::new(Reading { work, arrived: Instant::now(), answer: sender });
         match self.inner.reads.push(reading).await {
             Ok(false) => {}
             Ok(true) => {
@@ -146,6 +154,14 @@ impl Store {
         self.inner.shared.listeners.write().push(listener);
     }
 
+    /// Waits until the store can write no more, and says why: [`Error::Superseded`] if another node has taken over, or
+    /// [`Error::Closed`] after [`Store::close`]. The server cannot go on then.
+    pub async fn wait_for_end(&self) -> Error {
+        let mut failure = self.inner.shared.failure.subscribe();
+        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or(Error::Closed)
+    }
+
     /// Takes no more work, finishes what is waiting, and closes the connections. Later calls fail with
     /// [`Error::Closed`].
     pub async fn close(&self) {
@@ -172,9 +188,8 @@ impl Inner {
             return Ok(());
         }
         let (engine, shared) = (Arc::clone(&self.engine), Arc::clone(&self.shared));
-        let reads = Arc::clone(&self.reads);
-        let reader = spawn("store-reader", move || reader::read_all(&*engine, &shared, &reads))?;
-        threads.readers.push(reader);
+        let reader = Reader { engine, shared, queue: Arc::clone(&self.reads) };
+        threads.readers.push(spawn("store-reader", move || reader.read_all())?);
         Ok(())
     }
 
@@ -203,8 +218,9 @@ impl Start {
         let queue = Arc::clone(&self.writes);
         match self.open() {
             Ok(writer) => {
-                if opened.send(Ok(writer.shared())).is_ok() {
-                    writer.write_all();
+                let shared = writer.shared();
+                if opened.send(Ok(Arc::clone(&shared))).is_ok() {
+                    write_all(writer, &shared);
                 }
             }
             Err(error) => {
@@ -220,12 +236,23 @@ impl Start {
         let mut link = self.engine.open_writer()?;
         let numbers = Numbers::new(self.settings.cached_numbers);
         let log = Log::new(Position(0), self.settings.log_bytes);
-        let mut shared =
-            Shared { settings: self.settings, numbers, log, listeners: RwLock::default() };
+        let (listeners, failure) = (RwLock::default(), watch::Sender::new(None));
+        let mut shared = Shared { settings: self.settings, numbers, log, listeners, failure };
         let counters: Counters = schema::prepare(&mut *link, &shared)?;
         shared.log = Log::new(counters.position, shared.settings.log_bytes);
         Ok(Writer::new(link, Arc::new(shared), self.writes, counters))
     }
+}
+
+/// Writes until the end. A panic of a change's work does not come here.
+fn write_all(writer: Writer, shared: &Shared) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| writer.write_all()));
+    let error = if outcome.is_ok() { Error::Closed } else { Error::Panicked };
+    shared.failure.send_if_modified(|failure| {
+        let first = failure.is_none();
+        failure.get_or_insert(error);
+        first
+    });
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {

@@ -37,25 +37,14 @@ const GREATEST_PAUSE: Duration = Duration::from_secs(2);
 
 type Jobs = Vec<Box<dyn Job>>;
 
-/// Why an attempt at a group did not end in a commit.
-struct Trouble {
-    error: Error,
-    /// What the group leaves behind if its commit counted after all.
-    sent: Option<Box<Outcome>>,
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Self { error, sent: None }
-    }
-}
-
 /// Owns the writing connection.
 pub(crate) struct Writer {
     link: Box<dyn Link>,
     shared: Arc<Shared>,
     queue: Arc<Queue<Box<dyn Job>>>,
     counters: Counters,
+    /// A group whose commit was sent, and of which nobody knows yet whether it counts.
+    in_doubt: Option<Box<Outcome>>,
     /// Set once another node has written: what this one has in memory is no longer true.
     superseded: Option<Error>,
 }
@@ -67,7 +56,7 @@ impl Writer {
         queue: Arc<Queue<Box<dyn Job>>>,
         counters: Counters,
     ) -> Self {
-        Self { link, shared, queue, counters, superseded: None }
+        Self { link, shared, queue, counters, in_doubt: None, superseded: None }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -86,49 +75,19 @@ impl Writer {
     }
 
     fn look_after_connection(&mut self) {
-        if self.superseded.is_none()
-            && self.link.check().is_err()
-            && let Err(error) = self.reconnect(None)
-        {
+        if self.superseded.is_some() || (self.link.check().is_ok() && self.in_doubt.is_none()) {
+            return;
+        }
+        if let Err(error) = self.settle(Instant::now()) {
             tracing::warn!(%error, "the database is away");
         }
     }
 
-    /// Runs a group until it is committed or has failed, and answers its callers.
+    /// Writes a group, publishes it and answers its callers.
     fn write_group(&mut self, mut jobs: Jobs) {
-        let until = Instant::now() + self.shared.settings.patience;
-        let mut mode = if jobs.len() == 1 { Mode::Alone } else { Mode::Together };
-        let outcome = loop {
-            if let Some(error) = &self.superseded {
-                break Err(error.clone());
-            }
-            let trouble = match self.try_group(&mut jobs, mode) {
-                Ok(outcome) => break Ok(outcome),
-                Err(trouble) => trouble,
-            };
-            self.link.abandon_group();
-            match trouble.error {
-                Error::Lost(reason) => match self.recover(until, &reason, trouble.sent) {
-                    Ok(Some(outcome)) => break Ok(outcome),
-                    Ok(None) => {}
-                    Err(error) => break Err(error),
-                },
-                error @ (Error::Storage(_) | Error::Busy(_)) => {
-                    // Read again what is really there before anything else is written.
-                    match self.reconnect(trouble.sent.as_deref()) {
-                        Ok(true) => break trouble.sent.map(|sent| *sent).ok_or(error),
-                        Err(superseded @ Error::Superseded(_)) => break Err(superseded),
-                        _ => break Err(error),
-                    }
-                }
-                error if mode != Mode::Together => break Err(error),
-                error => {
-                    tracing::debug!(%error, "a group is run again, each change apart");
-                    mode = Mode::Apart;
-                }
-            }
-        };
-        match outcome {
+        // The last one of a group may be as patient as the first one.
+        let newest = jobs.iter().map(|job| job.arrived()).max().unwrap_or_else(Instant::now);
+        match self.run_group(&mut jobs, newest + self.shared.settings.patience) {
             Ok(outcome) => self.publish(outcome),
             Err(error) => {
                 tracing::error!(%error, changes = jobs.len(), "a group of changes failed");
@@ -142,8 +101,45 @@ impl Writer {
         }
     }
 
+    /// Runs a group until it is committed or has failed.
+    fn run_group(&mut self, jobs: &mut Jobs, until: Instant) -> Result<Outcome, Error> {
+        if self.in_doubt.is_some() {
+            // An earlier group's, whose callers were told that nobody knows.
+            self.settle(until)?;
+        }
+        let mut mode = if jobs.len() == 1 { Mode::Alone } else { Mode::Together };
+        loop {
+            if let Some(error) = &self.superseded {
+                return Err(error.clone());
+            }
+            let error = match self.try_group(jobs, mode) {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            self.link.abandon_group();
+            match error {
+                Error::Lost(reason) => {
+                    tracing::warn!(reason, "the connection to the database was lost");
+                    if let Some(outcome) = self.recover(until)? {
+                        return Ok(outcome);
+                    }
+                }
+                Error::Storage(_) | Error::Busy(_) => return self.look_up(error),
+                error => {
+                    // The database has said that it did not commit.
+                    self.in_doubt = None;
+                    if mode != Mode::Together {
+                        return Err(error);
+                    }
+                    tracing::debug!(%error, "a group is run again, each change apart");
+                    mode = Mode::Apart;
+                }
+            }
+        }
+    }
+
     /// Runs all changes in one transaction and commits it.
-    fn try_group(&mut self, jobs: &mut Jobs, mode: Mode) -> Result<Outcome, Trouble> {
+    fn try_group(&mut self, jobs: &mut Jobs, mode: Mode) -> Result<Outcome, Error> {
         self.link.begin_group(mode)?;
         let mut txn = WriteTxn::new(&mut *self.link, &self.shared, self.counters);
         for job in jobs {
@@ -155,32 +151,46 @@ impl Writer {
             return Ok(outcome);
         }
         outcome.counters.batch += 1;
-        match self.link.commit_group(STORE, &outcome.counters.row()) {
-            Ok(()) => Ok(outcome),
-            Err(error) => Err(Trouble { error, sent: Some(Box::new(outcome)) }),
+        let row = outcome.counters.row();
+        let committed = self.link.commit_group(STORE, &row);
+        if let Err(error) = committed {
+            self.in_doubt = Some(Box::new(outcome));
+            return Err(error);
         }
+        Ok(outcome)
     }
 
-    /// Connects again, and finds out whether a group whose commit was sent has counted.
-    fn recover(
-        &mut self,
-        until: Instant,
-        reason: &str,
-        sent: Option<Box<Outcome>>,
-    ) -> Result<Option<Outcome>, Error> {
-        tracing::warn!(reason, "the connection to the database was lost");
+    /// After a disk or a lock has failed the group: whatever is in doubt is looked up before anything else is written.
+    fn look_up(&mut self, error: Error) -> Result<Outcome, Error> {
+        if self.in_doubt.is_some()
+            && let Ok(Some(outcome)) = self.reconnect()
+        {
+            return Ok(outcome);
+        }
+        Err(error)
+    }
+
+    /// Finds out about the group that is in doubt, if there is one, and publishes it if it counts.
+    fn settle(&mut self, until: Instant) -> Result<(), Error> {
+        if let Some(outcome) = self.recover(until)? {
+            self.publish(outcome);
+        }
+        Ok(())
+    }
+
+    /// Connects again, trying for some time. Gives back the group that was in doubt if it counts.
+    fn recover(&mut self, until: Instant) -> Result<Option<Outcome>, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.reconnect(sent.as_deref()) {
-                Ok(true) => return Ok(sent.map(|sent| *sent)),
-                Ok(false) => return Ok(None),
+            let error = match self.reconnect() {
+                Ok(outcome) => return Ok(outcome),
                 Err(error @ Error::Superseded(_)) => return Err(error),
-                Err(error) => error,
+                Err(error) => error.to_string(),
             };
             if Instant::now() + pause > until {
-                return Err(match sent {
-                    Some(_) => Error::Unknown(error.to_string()),
-                    None => Error::Unavailable(error.to_string()),
+                return Err(match self.in_doubt {
+                    Some(_) => Error::Unknown(error),
+                    None => Error::Unavailable(error),
                 });
             }
             self.queue.pause(pause);
@@ -188,25 +198,28 @@ impl Writer {
         }
     }
 
-    /// Makes one attempt to connect again. Says whether the group that was sent has counted.
-    fn reconnect(&mut self, sent: Option<&Outcome>) -> Result<bool, Error> {
+    /// Makes one attempt to connect again. Gives back the group that was in doubt if it counts.
+    fn reconnect(&mut self) -> Result<Option<Outcome>, Error> {
         self.link.reconnect()?;
         // The lock on the counter row waits for whatever the lost session may still be committing.
         self.link.begin_group(Mode::Alone)?;
         let found = Counters::load(&mut Snapshot::new(&mut *self.link, &self.shared));
         self.link.abandon_group();
         let found = found?;
-        tracing::info!("connected to the database again");
+        let in_doubt = self.in_doubt.take();
         if found == self.counters {
-            return Ok(false);
+            return Ok(None);
         }
-        if sent.is_some_and(|outcome| outcome.counters == found) {
-            return Ok(true);
+        if let Some(outcome) = in_doubt
+            && outcome.counters == found
+        {
+            return Ok(Some(*outcome));
         }
-        let error = Error::Superseded(format!(
-            "group {} was written while the connection was lost",
-            found.batch
-        ));
+        let batch = found.batch;
+        let reason = format!("its group {batch} was written while the connection was lost");
+        let error = Error::Superseded(reason);
+        tracing::error!(%error, "this node writes no more");
+        self.shared.failure.send_replace(Some(error.clone()));
         self.superseded = Some(error.clone());
         Err(error)
     }

@@ -74,12 +74,12 @@ pub(super) fn acknowledged(child: &mut Child) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_has_lost_nothing_that_it_acknowledged() {
-    const KILLS: i64 = 12;
+    let kills = table::rounds(12);
     for_each_database(|database| async move {
         let random = SeededRandom::new(5);
         let mut expected = Vec::new();
         let url = database.settings().url;
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             let mut child = command(&url, kill * 10_000_000, 6, i64::MAX).spawn().unwrap();
             let id = child.id();
             let reading = tokio::task::spawn_blocking(move || {
@@ -99,7 +99,7 @@ async fn a_killed_process_has_lost_nothing_that_it_acknowledged() {
             assert!(there.binary_search(number).is_ok(), "{number} was acknowledged and is gone");
         }
         // What was on its way when the process died may be there; six changes at a time were.
-        assert!(there.len() <= expected.len() + usize::try_from(6 * KILLS).unwrap());
+        assert!(there.len() <= expected.len() + usize::try_from(6 * kills).unwrap());
         table::assert_no_gaps(&store).await;
         store.close().await;
     })

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::number::UserNumber;
+use proto::number::{Position, UserNumber};
 
 use super::{
     proxy::{Cut, Proxy},
@@ -41,7 +41,6 @@ async fn write_on(store: Store, writer: i64, stop: Arc<AtomicBool>) -> Vec<i64> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_restarts_loses_nothing_and_doubles_nothing() {
-    const RESTARTS: usize = 8;
     let cluster = Cluster::start();
     let store = Store::open(Settings::new(cluster.create_database())).await.unwrap();
     table::create(&store).await;
@@ -56,7 +55,7 @@ async fn a_server_that_restarts_loses_nothing_and_doubles_nothing() {
     let reader = tokio::spawn(read_on(store.clone(), Arc::clone(&stop)));
     let random = SeededRandom::new(3);
     let mut cluster = cluster;
-    for restart in 0..RESTARTS {
+    for restart in 0..table::rounds(8) {
         tokio::time::sleep(Duration::from_millis(100 + random.below(300))).await;
         let how = if restart % 2 == 0 { Stop::Immediate } else { Stop::Fast };
         let restarted = tokio::task::spawn_blocking(move || {
@@ -149,6 +148,64 @@ async fn a_server_that_stays_away_fails_changes_with_a_clear_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_in_doubt_is_published_once_it_is_known_to_count() {
+    let cluster = Cluster::shared();
+    let proxy = Proxy::start(cluster.socket());
+    let mut settings = Settings::new(proxy.url(&cluster.create_database()));
+    settings.patience = Duration::from_millis(400);
+    let store = Store::open(settings).await.unwrap();
+    table::create(&store).await;
+    let change = |number: i64| {
+        store.write(move |txn| {
+            table::insert(txn, number, "x")?;
+            txn.record(Change::Profile { user: UserNumber(number) });
+            Ok::<_, Error>(())
+        })
+    };
+    proxy.arm_and_close(Cut::After);
+    let outcome = change(1).await;
+    assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
+    let outcome = change(2).await;
+    assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
+    assert_eq!(store.position(), Position(0));
+    proxy.open();
+    change(3).await.unwrap();
+    assert_eq!(table::numbers(&store).await, [1, 3]);
+    table::assert_no_gaps(&store).await;
+    let told = store.log().since(Position(0)).unwrap();
+    let positions: Vec<_> = told.iter().map(|record| record.position.0).collect();
+    assert_eq!(positions, [1, 2]);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_an_absent_server_does_not_wait_in_turn() {
+    let cluster = Cluster::start();
+    let mut settings = Settings::new(cluster.create_database());
+    settings.patience = Duration::from_secs(1);
+    let store = Store::open(settings).await.unwrap();
+    table::create(&store).await;
+    cluster.stop(Stop::Immediate);
+    let begun = std::time::Instant::now();
+    let changes: Vec<_> = (0..1000)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(
+                async move { store.write(move |txn| table::insert(txn, number, "x")).await },
+            )
+        })
+        .collect();
+    for change in changes {
+        assert!(change.await.unwrap().is_err());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    cluster.resume();
+    store.write(|txn| table::insert(txn, 1, "x")).await.unwrap();
+    table::assert_no_gaps(&store).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_was_overtaken_writes_no_more() {
     let cluster = Cluster::shared();
     let proxy = Proxy::start(cluster.socket());
@@ -169,6 +226,7 @@ async fn a_node_that_was_overtaken_writes_no_more() {
         let outcome = first.write(move |txn| table::insert(txn, number, "x")).await;
         assert!(matches!(outcome, Err(Error::Superseded(_))), "{outcome:?}");
     }
+    assert!(matches!(first.wait_for_end().await, Error::Superseded(_)));
     first.close().await;
     let third = Store::open(Settings::new(&url)).await.unwrap();
     assert_eq!(table::numbers(&third).await, [1]);

@@ -26,6 +26,8 @@ pub(super) enum Cut {
 #[derive(Default)]
 struct State {
     armed: Option<Cut>,
+    /// Whether the next cut closes everything.
+    closing: bool,
     closed: bool,
     wires: Vec<UnixStream>,
 }
@@ -64,6 +66,13 @@ impl Proxy {
         self.state.lock().armed = Some(cut);
     }
 
+    /// Has the wire cut at the next commit, and lets nobody in after that.
+    pub(super) fn arm_and_close(&self, cut: Cut) {
+        let mut state = self.state.lock();
+        state.armed = Some(cut);
+        state.closing = true;
+    }
+
     /// Whether it was cut since.
     pub(super) fn has_cut(&self) -> bool {
         self.state.lock().armed.is_none()
@@ -80,7 +89,9 @@ impl Proxy {
 
     /// Lets them in again.
     pub(super) fn open(&self) {
-        self.state.lock().closed = false;
+        let mut state = self.state.lock();
+        state.closing = false;
+        state.closed = false;
     }
 }
 
@@ -109,7 +120,10 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
             if !commits.are_in(bytes) {
                 return Step::Forward;
             }
-            match state.lock().armed.take() {
+            let mut state = state.lock();
+            let armed = state.armed.take();
+            state.closed |= state.closing && armed.is_some();
+            match armed {
                 None => Step::Forward,
                 Some(Cut::Before) => Step::Cut,
                 Some(Cut::Meanwhile) => Step::ForwardAndCut,

@@ -23,6 +23,12 @@ pub(super) type Item = (i64, Position, String);
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS battery (
     number BIGINT PRIMARY KEY, position BIGINT NOT NULL, text BYTES)";
 
+/// How often a test kills what it kills: as often as it says, or as `STORE_BATTERY_ROUNDS` says.
+pub(super) fn rounds(usual: i64) -> i64 {
+    let wanted = std::env::var("STORE_BATTERY_ROUNDS").ok();
+    wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(usual)
+}
+
 /// Makes the table.
 pub(super) async fn create(store: &Store) {
     store.write(|txn| txn.execute(CREATE, &[])).await.unwrap();

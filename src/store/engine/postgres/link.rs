@@ -228,6 +228,9 @@ impl Link for PostgresLink {
     }
 
     fn begin_read(&mut self, deadline: Instant) -> Result<(), Error> {
+        if self.session.has_ended() {
+            return Err(self.note(Error::Lost("the server ended the session".to_owned())));
+        }
         self.work = Work::Reading;
         self.deadline = Some(deadline);
         Ok(())
