@@ -47,6 +47,8 @@ use section::{
     room::{self, Rooms},
     server::{self, Identity, Presentation},
     session::{self, Sessions},
+    support::{self, Support},
+    turn::{self, Turn},
     user_directory::{self, UserDirectory},
     well_known::{self, WellKnown},
 };
@@ -97,6 +99,10 @@ pub struct Reloadable {
     pub rate_limits: RateLimits,
     /// `[well_known]`.
     pub well_known: WellKnown,
+    /// `[support]`.
+    pub support: Support,
+    /// `[turn]`, when there is such a server.
+    pub turn: Option<Turn>,
     /// `log.level`.
     pub log_level: String,
 }
@@ -121,6 +127,18 @@ impl Config {
     /// value comes from.
     pub fn show(&self, origins: bool) -> String {
         show::show(&self.entries, origins)
+    }
+
+    /// Whether a change of the key takes a restart: what [`Fixed`] is read from.
+    pub fn is_fixed(entry: &Entry) -> bool {
+        let section = entry.table.split('.').next().unwrap_or_default();
+        match (section, entry.key) {
+            ("", key) => ["server_name", "state_directory", "signing_key_file"].contains(&key),
+            ("log", key) => key == "format",
+            (section, _) => {
+                ["listeners", "database", "cache", "admin", "limits"].contains(&section)
+            }
+        }
     }
 
     /// A problem with the value of a key, found by somebody who knows more about it than this
@@ -173,6 +191,8 @@ fn read(
     let rooms = room::read(&mut top.section("rooms"));
     let rate_limits = rate_limit::read(&mut top.section("rate_limits"));
     let well_known = well_known::read(&mut top.section("well_known"));
+    let support = support::read(&mut top.section("support"));
+    let turn = turn::read(&mut top.section("turn"));
     let cache = cache::read(&mut top.section("cache"));
     let Log { level, format } = log::read(&mut top.section("log"));
     let admin = admin::read(&mut top.section("admin"), &state);
@@ -194,6 +214,8 @@ fn read(
         rooms,
         rate_limits,
         well_known,
+        support,
+        turn,
         log_level: level,
     };
     Ok(Config { fixed, reloadable, entries })

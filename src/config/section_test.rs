@@ -10,7 +10,9 @@ fn load_text(text: &str) -> Result<Config, Problems> {
     let file = directory.path().join("homeserver.toml");
     let base = if text.contains("server_name") { "" } else { REQUIRED };
     fs::write(&file, format!("{base}{text}")).unwrap();
-    for name in ["database-password", "registration-shared-secret", "bcrypt-pepper"] {
+    for name in
+        ["database-password", "registration-shared-secret", "bcrypt-pepper", "turn-shared-secret"]
+    {
         fs::write(directory.path().join(name), "secret").unwrap();
     }
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -82,6 +84,29 @@ fn the_database_has_one_password() {
     assert_eq!(database.url.masked(), "postgresql:///d?password=***&user=u");
     assert_eq!(format!("{:?}", database.url), "postgresql:///d?password=***&user=u");
     assert!(database.url.expose().contains("password=p"));
+}
+
+#[test]
+fn a_turn_server_needs_a_secret() {
+    assert_eq!(load_text("").unwrap().reloadable.turn, None);
+    let uris = "[turn]\nuris = [\"turn:t.example\"]\n";
+    assert_eq!(reasons(uris), ["`turn.uris` needs `turn.shared_secret_file` beside it"]);
+    let config = load_text(&format!("{uris}shared_secret = \"s\"\n")).unwrap();
+    assert_eq!(config.reloadable.turn.unwrap().uris, ["turn:t.example"]);
+    let other = "[turn]\nuris = [\"https://t.example\"]\nshared_secret = \"s\"\n";
+    assert!(reasons(other)[0].contains("expects turn:"));
+}
+
+#[test]
+fn contacts_are_checked() {
+    let support = "[support]\nadmin_email = \"nobody\"\nadmin_user = \"admin\"\n";
+    assert_eq!(
+        reasons(support),
+        [
+            "`support.admin_email` expects a mail address",
+            "`support.admin_user` \"admin\" is no user id",
+        ]
+    );
 }
 
 #[test]
@@ -206,7 +231,12 @@ fn the_sample_with_all_its_keys_is_one_configuration() {
         .collect();
     assert_eq!(
         unset,
-        ["database.password", "registration.shared_secret", "passwords.bcrypt_pepper"]
+        [
+            "database.password",
+            "registration.shared_secret",
+            "passwords.bcrypt_pepper",
+            "turn.shared_secret"
+        ]
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use ruma::{OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
 use crate::{
     tree::{Node, Origin, Value},
@@ -193,10 +193,10 @@ impl Setting for OwnedServerName {
     }
 }
 
-impl Setting for OwnedRoomId {
+impl Setting for OwnedUserId {
     fn parse(node: &Node) -> Result<Self, Fault> {
-        let text = text(node, "a room id")?;
-        RoomId::parse(text).map_err(|_| Fault::new(node, format!("\"{text}\" is no room id")))
+        let text = text(node, "a user id")?;
+        UserId::parse(text).map_err(|_| Fault::new(node, format!("\"{text}\" is no user id")))
     }
 
     fn show(&self) -> String {

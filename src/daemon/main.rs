@@ -1,2 +1,37 @@
-//! The matrix-homeserver binary.
-fn main() {}
+//! The matrix-homeserver binary: the server, and the commands that administrate it.
+
+mod admin;
+mod cli;
+mod failure;
+mod health;
+mod http_client;
+mod listen;
+mod logging;
+mod notify;
+mod reload;
+mod serve;
+mod settings;
+mod signals;
+mod signing_key;
+mod system;
+mod wire;
+
+use std::process::ExitCode;
+
+use tikv_jemallocator::Jemalloc;
+
+/// Spends less processor time on a delivery than the system's allocator, at equal memory.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            for line in failure.message.lines() {
+                eprintln!("matrix-homeserver: {line}");
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}

@@ -15,5 +15,7 @@ pub mod registration;
 pub mod room;
 pub mod server;
 pub mod session;
+pub mod support;
+pub mod turn;
 pub mod user_directory;
 pub mod well_known;

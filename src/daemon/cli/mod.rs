@@ -1,0 +1,121 @@
+//! The command line: what can be said, and who does it.
+
+mod ask;
+mod config_commands;
+mod generate;
+mod hash_password;
+mod register_user;
+mod user;
+
+#[cfg(test)]
+mod manual_test;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use config::{Config, Environment, Source};
+
+use crate::failure::Failure;
+
+/// The program.
+#[derive(Debug, Parser)]
+#[command(name = "matrix-homeserver", version, about = "A Matrix homeserver")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which configuration is meant.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigArgument {
+    /// Read this file, then conf.d/*.toml beside it, instead of the system's configuration
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    /// Where the configuration comes from.
+    pub(crate) fn source(&self) -> Source {
+        self.config.clone().map_or(Source::System, Source::File)
+    }
+
+    /// Reads it.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        Ok(config::load(&self.source(), &Environment::of_process())?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(ConfigArgument),
+    /// Check, show or generate a configuration
+    #[command(subcommand)]
+    Config(config_commands::ConfigCommand),
+    /// Administrate the users of the running server, over its admin socket
+    User(user::UserArguments),
+    /// Make a user with the shared secret, over HTTP
+    RegisterUser(register_user::RegisterUser),
+    /// Print the hash of a password
+    HashPassword(hash_password::HashPassword),
+}
+
+/// The program under Synapse's name for `register-user`.
+#[derive(Debug, Parser)]
+#[command(name = "register_new_matrix_user", version, about = "Make a user of a Matrix homeserver")]
+struct RegisterNewMatrixUser {
+    #[command(flatten)]
+    arguments: register_user::RegisterUser,
+}
+
+/// The program under Synapse's name for `hash-password`.
+#[derive(Debug, Parser)]
+#[command(name = "hash_password", version, about = "Print the hash of a password")]
+struct HashPasswordProgram {
+    #[command(flatten)]
+    arguments: hash_password::HashPassword,
+}
+
+/// Does what the command line says; a wrong one ends the process with status 2 and the usage.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    let arguments: Vec<OsString> = arguments.collect();
+    match program_name(&arguments).as_str() {
+        "register_new_matrix_user" => {
+            register_user::run(&RegisterNewMatrixUser::parse_from(arguments).arguments)
+        }
+        "hash_password" => hash_password::run(HashPasswordProgram::parse_from(arguments).arguments),
+        _ => dispatch(Arguments::parse_from(arguments).command),
+    }
+}
+
+/// The last part of the name that the program was called by.
+fn program_name(arguments: &[OsString]) -> String {
+    let path = arguments.first().map(PathBuf::from).unwrap_or_default();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(config) => crate::serve::run(&config),
+        Command::Config(command) => config_commands::run(command),
+        Command::User(arguments) => user::run(arguments),
+        Command::RegisterUser(arguments) => register_user::run(&arguments),
+        Command::HashPassword(arguments) => hash_password::run(arguments),
+    }
+}
+
+/// Runs the one request of a command.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    runtime.block_on(work)
+}
+
+/// Writes a line for other programs; a reader that went away ends the command in order.
+pub(crate) fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+}

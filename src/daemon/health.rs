@@ -1,0 +1,81 @@
+//! Whether the server can do its work: whether the store's writer answers.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use store::{Error, Store};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+
+/// How long the writer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer counts, so that questions cost nothing.
+const KEPT: Duration = Duration::from_secs(1);
+/// How often somebody looks whether the store can ever work again.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the last look found, and when.
+type Last = Option<(Instant, bool)>;
+
+/// Looks after the store. Clones share what they found.
+#[derive(Clone)]
+pub(crate) struct Health {
+    store: Store,
+    last: Arc<Mutex<Last>>,
+}
+
+impl Health {
+    /// Of this store.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, last: Arc::default() }
+    }
+
+    /// The route `/health`, on its own.
+    pub(crate) fn router(&self) -> Router {
+        let health = self.clone();
+        Router::new().route("/health", get(move || async move { health.answer().await }))
+    }
+
+    async fn answer(&self) -> Response {
+        let (status, text) = if self.is_well().await {
+            (StatusCode::OK, "OK")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+        };
+        (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], text).into_response()
+    }
+
+    async fn is_well(&self) -> bool {
+        let mut last = self.last.lock().await;
+        if let Some((at, well)) = *last
+            && at.elapsed() < KEPT
+        {
+            return well;
+        }
+        let well = matches!(timeout(TIMEOUT, self.ask_writer()).await, Ok(Ok(())));
+        *last = Some((Instant::now(), well));
+        well
+    }
+
+    /// Goes the way of every change, with one that changes nothing.
+    async fn ask_writer(&self) -> Result<(), Error> {
+        self.store.write(|_| Ok(())).await
+    }
+
+    /// Returns when the store cannot work any more in this process, with the reason.
+    pub(crate) async fn lost(&self) -> Error {
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            if let Err(error @ (Error::Closed | Error::Superseded(_))) = self.ask_writer().await {
+                return error;
+            }
+        }
+    }
+}

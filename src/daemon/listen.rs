@@ -1,0 +1,164 @@
+//! From `[[listeners]]` and passed sockets to listeners that are open, and what each of them
+//! answers.
+
+use std::{path::Path, sync::Arc};
+
+use client_api::Listening;
+use config::{
+    Config, Problem,
+    section::listener::{Listener, Resource},
+};
+use http::{Bind, Certificate, PassedSockets, Tls, TlsFiles};
+
+use crate::{failure::Failure, system::SystemClock};
+
+/// What the socket unit calls the sockets that the server knows what to do with.
+const CLIENT: &str = "client";
+const FEDERATION: &str = "federation";
+const ADMIN: &str = "admin";
+
+/// An open listener and what it answers.
+pub(crate) struct Open {
+    /// The listener.
+    pub(crate) listener: http::Listener,
+    /// What it answers.
+    pub(crate) listening: Listening,
+}
+
+/// A certificate that a reload reads again.
+pub(crate) struct Reading {
+    tls: Arc<Tls>,
+    files: TlsFiles,
+}
+
+impl Reading {
+    /// Reads the files; what was read is in force once it is given to [`Reading::replace`].
+    pub(crate) fn read(&self) -> Result<Certificate, http::Error> {
+        Certificate::read(&self.files, SystemClock::now())
+    }
+
+    /// Uses the certificate from now on.
+    pub(crate) fn replace(&self, certificate: Certificate) {
+        self.tls.replace(certificate);
+    }
+}
+
+/// Everything that is open.
+pub(crate) struct Listeners {
+    /// For clients and other servers.
+    pub(crate) public: Vec<Open>,
+    /// For the administrative commands.
+    pub(crate) admin: Vec<http::Listener>,
+    /// The certificates in use.
+    pub(crate) certificates: Vec<Reading>,
+}
+
+/// What is wrong with the addresses and the certificates of a configuration.
+pub(crate) fn check(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (item, listener) in config.fixed.listeners.list.iter().enumerate() {
+        if let Err(error) = parse(listener) {
+            problems.push(config.problem("listeners.bind", Some(item), &error.to_string()));
+        }
+        if let Some(Err(error)) =
+            tls_files(listener).map(|files| Certificate::read(&files, SystemClock::now()))
+        {
+            let key = "listeners.tls.certificate";
+            problems.push(config.problem(key, Some(item), &format!("cannot be used: {error}")));
+        }
+    }
+    if let Err(error) = admin_bind(&config.fixed.admin.socket) {
+        problems.push(config.problem("admin.socket", None, &error.to_string()));
+    }
+    problems
+}
+
+fn parse(listener: &Listener) -> Result<Vec<Bind>, http::Error> {
+    listener.bind.iter().map(|bind| bind.parse()).collect()
+}
+
+fn tls_files(listener: &Listener) -> Option<TlsFiles> {
+    listener.tls.as_ref().map(|files| TlsFiles {
+        certificate: files.certificate.clone(),
+        private_key: files.private_key.clone(),
+    })
+}
+
+/// The admin socket; by its mode nobody but root and the server's user even connects.
+fn admin_bind(path: &Path) -> Result<Bind, http::Error> {
+    format!("unix:{}?mode=600", path.display()).parse()
+}
+
+/// Opens everything, the service manager's sockets where it passed some. A configuration that says
+/// nothing about listeners takes the passed ones by their names.
+pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listeners, Failure> {
+    let mut open = Listeners { public: Vec::new(), admin: Vec::new(), certificates: Vec::new() };
+    let names: Vec<String> = passed.names().into_iter().map(str::to_owned).collect();
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let listeners = &config.fixed.listeners;
+    if listeners.is_default && (has(CLIENT) || has(FEDERATION)) {
+        for (name, listening) in [(CLIENT, PASSED_CLIENT), (FEDERATION, PASSED_FEDERATION)] {
+            if has(name) {
+                let bind = Bind::Passed { name: name.to_owned() };
+                open.add(&bind, &mut passed, listening, None)?;
+            }
+        }
+    } else {
+        for listener in &listeners.list {
+            let tls = tls_files(listener).map(|files| open.certificate(files)).transpose()?;
+            for bind in parse(listener).map_err(Failure::new)? {
+                open.add(&bind, &mut passed, listening(listener), tls.as_ref())?;
+            }
+        }
+    }
+    let admin = if has(ADMIN) {
+        Bind::Passed { name: ADMIN.to_owned() }
+    } else {
+        admin_bind(&config.fixed.admin.socket).map_err(Failure::new)?
+    };
+    open.admin = http::Listener::bind(&admin, &mut passed).map_err(Failure::new)?;
+    passed.finish().map_err(Failure::new)?;
+    Ok(open)
+}
+
+const PASSED_CLIENT: Listening =
+    Listening { client: true, federation: true, admin: false, x_forwarded: false };
+const PASSED_FEDERATION: Listening =
+    Listening { client: false, federation: true, admin: false, x_forwarded: false };
+
+fn listening(listener: &Listener) -> Listening {
+    let has = |resource| listener.resources.contains(&resource);
+    Listening {
+        client: has(Resource::Client),
+        federation: has(Resource::Federation),
+        // As in Synapse, whose client resource holds the admin API.
+        admin: has(Resource::Admin) || has(Resource::Client),
+        x_forwarded: listener.x_forwarded,
+    }
+}
+
+impl Listeners {
+    fn certificate(&mut self, files: TlsFiles) -> Result<Arc<Tls>, Failure> {
+        let certificate = Certificate::read(&files, SystemClock::now()).map_err(Failure::new)?;
+        let tls = Arc::new(Tls::new(certificate));
+        self.certificates.push(Reading { tls: Arc::clone(&tls), files });
+        Ok(tls)
+    }
+
+    fn add(
+        &mut self,
+        bind: &Bind,
+        passed: &mut PassedSockets,
+        listening: Listening,
+        tls: Option<&Arc<Tls>>,
+    ) -> Result<(), Failure> {
+        for listener in http::Listener::bind(bind, passed).map_err(Failure::new)? {
+            let listener = match tls {
+                Some(tls) => listener.with_tls(Arc::clone(tls)),
+                None => listener,
+            };
+            self.public.push(Open { listener, listening });
+        }
+        Ok(())
+    }
+}

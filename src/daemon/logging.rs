@@ -1,0 +1,86 @@
+//! Where log lines go: to the journal with fields where standard error leads there, else as text to
+//! standard error. The level can be changed while the server runs.
+
+use std::{io::IsTerminal, os::fd::AsFd};
+
+use config::section::log::Format;
+use nix::sys::stat::fstat;
+use tracing_subscriber::{
+    EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+use crate::failure::Failure;
+
+/// What systemd sets to the device and inode of the stream that it connected to the journal.
+const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
+
+/// Changes the level.
+#[derive(Clone)]
+pub(crate) struct LevelHandle(reload::Handle<EnvFilter, Registry>);
+
+impl LevelHandle {
+    /// From now on; a level that is none changes nothing.
+    pub(crate) fn set(&self, level: &str) -> Result<(), String> {
+        let filter = parse_level(level)?;
+        self.0.reload(filter).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads `log.level`.
+pub(crate) fn parse_level(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder()
+        .parse(level)
+        .map_err(|_| "expects a level such as \"info\", or levels by part".to_owned())
+}
+
+/// Begins to log.
+pub(crate) fn begin(level: &str, format: Format) -> Result<LevelHandle, Failure> {
+    let filter = parse_level(level).map_err(Failure::new)?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let registry = tracing_subscriber::registry().with(filter);
+    let journal = match format {
+        Format::Journal => true,
+        Format::Text => false,
+        Format::Auto => leads_to_journal(),
+    };
+    let begun = if journal {
+        let layer = tracing_journald::layer()
+            .map_err(|error| Failure::new(format!("cannot reach the journal: {error}")))?
+            // Fields keep the names that they have in the code: MATRIX_USER and its like.
+            .with_field_prefix(None)
+            .with_syslog_identifier("matrix-homeserver".to_owned());
+        registry.with(layer).try_init()
+    } else {
+        let terminal = std::io::stderr().is_terminal();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(terminal)
+            .with_target(true);
+        registry.with(layer).try_init()
+    };
+    begun.map_err(Failure::new)?;
+    Ok(LevelHandle(handle))
+}
+
+/// Whether standard error is the very stream that the service manager connected to the journal, see
+/// systemd.exec(5).
+fn leads_to_journal() -> bool {
+    let Some(stream) = std::env::var(JOURNAL_STREAM).ok() else { return false };
+    let Ok(status) = fstat(std::io::stderr().as_fd()) else { return false };
+    stream == format!("{}:{}", status.st_dev, status.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_words_or_directives() {
+        for level in ["info", "debug", "warn,room=trace", "off"] {
+            assert!(parse_level(level).is_ok(), "{level}");
+        }
+        for level in ["loud", "room=loud", "="] {
+            assert!(parse_level(level).is_err(), "{level}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The operating system's clock and randomness, and numbers about this machine.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use proto::clock::{Clock, Random};
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemClock;
+
+impl SystemClock {
+    /// The time as the standard library has it.
+    pub(crate) fn now() -> SystemTime {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody is handed")]
+        SystemTime::now()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> u64 {
+        // A clock before 1970 is one that was never set.
+        let since_epoch = Self::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer)
+            .expect("without the system's randomness no token is secret, so nothing may go on");
+    }
+}
+
+/// How many processors this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Lets the process have as many descriptors as the system allows it: each connection is one.
+pub(crate) fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_past_2020_and_randomness_differs() {
+        assert!(SystemClock.now_ms() > 1_577_836_800_000);
+        let (mut first, mut second) = ([0; 32], [0; 32]);
+        SystemRandom.fill(&mut first);
+        SystemRandom.fill(&mut second);
+        assert_ne!(first, second);
+    }
+}
