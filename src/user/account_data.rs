@@ -156,3 +156,7 @@ fn check_content(content: &RawValue) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "account_data_test.rs"]
+mod account_data_test;

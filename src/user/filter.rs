@@ -107,3 +107,7 @@ impl Filters {
         serde_json::from_str(filter).map_err(|error| Error::BadJson(format!("no filter: {error}")))
     }
 }
+
+#[cfg(test)]
+#[path = "filter_test.rs"]
+mod filter_test;

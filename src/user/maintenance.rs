@@ -57,3 +57,7 @@ impl Maintenance {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "maintenance_test.rs"]
+mod maintenance_test;

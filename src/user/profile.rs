@@ -285,3 +285,7 @@ fn check_avatar(url: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "profile_test.rs"]
+mod profile_test;

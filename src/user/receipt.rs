@@ -250,3 +250,7 @@ fn marker(content: &str) -> Option<OwnedEventId> {
     let content: Map<String, Value> = serde_json::from_str(content).ok()?;
     EventId::parse(content.get("event_id")?.as_str()?).ok()
 }
+
+#[cfg(test)]
+#[path = "receipt_test.rs"]
+mod receipt_test;

@@ -201,3 +201,7 @@ fn check_grammar(token: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "registration_token_test.rs"]
+mod registration_token_test;

@@ -142,3 +142,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let pairs = (0..text.len()).step_by(2);
     pairs.map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
 }
+
+#[cfg(test)]
+#[path = "shared_secret_test.rs"]
+mod shared_secret_test;
