@@ -22,6 +22,8 @@ mod stream;
 mod sync;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod token;
 mod write;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use proto::clock::SharedClock;
+use proto::{clock::SharedClock, number::Position};
 use room::Rooms;
 use store::Store;
 use tokio::time::Instant;
@@ -63,10 +63,15 @@ pub(crate) struct Inner {
 impl Sync {
     /// Begins to listen to the store and to what is not durable.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, ephemeral, .. } = &parts;
-        let (store, ephemeral) = (store.clone(), ephemeral.clone());
+        let floor = parts.store.log().floor();
+        Self::beginning_at(parts, floor)
+    }
+
+    /// The same, with nothing in memory that is at or before a position.
+    pub(crate) fn beginning_at(parts: Parts, position: Position) -> Self {
+        let (store, ephemeral) = (parts.store.clone(), parts.ephemeral.clone());
         let head = Head {
-            position: store.log().floor(),
+            position,
             epoch: ephemeral.epoch(),
             ephemeral: ephemeral.counter(),
         };
