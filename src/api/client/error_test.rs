@@ -1,0 +1,68 @@
+//! Tests of how errors look to clients.
+
+use axum::http::HeaderMap;
+use http_body_util::BodyExt;
+use ruma::api::client::uiaa::{AuthFlow, AuthType};
+use serde_json::json;
+
+use super::*;
+
+async fn answer(error: ApiError) -> (u16, HeaderMap, Value) {
+    let response = error.into_response();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&bytes).unwrap())
+}
+
+#[tokio::test]
+async fn code_text_and_status() {
+    let (status, headers, body) = answer(RoomError::NotInRoom.into()).await;
+    assert_eq!(status, 403);
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(body, json!({ "errcode": "M_FORBIDDEN", "error": "you are not in this room" }));
+}
+
+#[tokio::test]
+async fn too_many_says_when_to_come_again() {
+    let (status, headers, body) = answer(ApiError::too_many(Duration::from_millis(1500))).await;
+    assert_eq!(status, 429);
+    assert_eq!(headers["retry-after"], "2");
+    assert_eq!(body["retry_after_ms"], 1500);
+    assert_eq!(body["errcode"], "M_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn extra_fields() {
+    let (status, _, body) = answer(user::Error::UnknownToken { soft_logout: true }.into()).await;
+    assert_eq!((status, &body["soft_logout"]), (401, &json!(true)));
+    let error = RoomError::IncompatibleVersion(RoomVersionId::V9);
+    let (status, _, body) = answer(error.into()).await;
+    assert_eq!((status, &body["room_version"]), (400, &json!("9")));
+}
+
+#[tokio::test]
+async fn what_happened_inside_is_not_told() {
+    let error = ApiError::from(RoomError::Damaged("room !a:b lost its state".to_owned()));
+    assert!(error.cause().unwrap().contains("!a:b"));
+    let (status, _, body) = answer(error).await;
+    assert_eq!(status, 500);
+    assert_eq!(body, json!({ "errcode": "M_UNKNOWN", "error": "Internal server error" }));
+}
+
+#[tokio::test]
+async fn a_challenge_always_has_params() {
+    let mut info = UiaaInfo::new(vec![AuthFlow::new(vec![AuthType::Dummy])]);
+    info.session = Some("abc".to_owned());
+    let (status, _, body) = answer(UiaError::Challenge(Box::new(info)).into()).await;
+    assert_eq!(status, 401);
+    let flows = json!([{ "stages": ["m.login.dummy"] }]);
+    assert_eq!(body, json!({ "flows": flows, "params": {}, "session": "abc" }));
+}
+
+#[test]
+fn one_kind_can_stand_for_another() {
+    let taken = ApiError::from(RoomError::AliasTaken);
+    assert!(taken.or_as(ROOM_IN_USE, CONFLICT).is(CONFLICT));
+    let other = ApiError::from(RoomError::NotInRoom);
+    assert!(other.or_as(ROOM_IN_USE, CONFLICT).is(FORBIDDEN));
+}

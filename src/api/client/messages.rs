@@ -1,0 +1,119 @@
+//! Reading the timeline of a room.
+//!
+//! Spec: client-server API, "Getting events for a room".
+
+use std::sync::Arc;
+
+use proto::{filter::EventFilter, pdu::Pdu};
+use room::query::{ContextRequest, Direction, MessagesRequest, Wanted};
+use ruma::{
+    OwnedEventId, OwnedRoomId, UInt,
+    api::client::{
+        context::get_context,
+        filter::{LazyLoadOptions, RoomEventFilter, UrlFilter},
+        message::get_message_events,
+    },
+};
+
+use crate::{
+    events::{Writer, parse_point},
+    extract::Call,
+    reply::{self, Outcome},
+    state_events::reading,
+};
+
+/// `GET /rooms/{roomId}/messages`.
+pub(crate) async fn messages(call: Call) -> Outcome {
+    let query: get_message_events::v3::Request = call.ruma()?;
+    let lazy_load_members = is_lazy(&query.filter);
+    let request = MessagesRequest {
+        direction: match query.dir {
+            ruma::api::Direction::Backward => Direction::Backward,
+            ruma::api::Direction::Forward => Direction::Forward,
+        },
+        from: parse_point("from", query.from.as_deref())?,
+        to: parse_point("to", query.to.as_deref())?,
+        limit: limit(query.limit),
+        wanted: wanted(query.filter),
+        lazy_load_members,
+    };
+    let room_id = query.room_id;
+    let page = call.state.rooms.messages(reading(&call, &room_id)?, request).await?;
+    let events = page.events.len() + page.state.len();
+    let mut writer = Writer::new(events, call.state.now_ms());
+    writer.token("start", &page.start);
+    if let Some(end) = &page.end {
+        writer.token("end", end);
+    }
+    writer.visible("chunk", &page.events);
+    if lazy_load_members {
+        writer.state("state", &page.state);
+    }
+    reply::raw(writer.end())
+}
+
+fn limit(limit: UInt) -> usize {
+    usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)
+}
+
+fn is_lazy(filter: &RoomEventFilter) -> bool {
+    matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
+}
+
+/// The question whether an event passes the filter; none where every event does.
+fn wanted(filter: RoomEventFilter) -> Option<Wanted> {
+    let looks = filter.types.is_some()
+        || filter.senders.is_some()
+        || filter.rooms.is_some()
+        || filter.url_filter.is_some()
+        || !filter.not_types.is_empty()
+        || !filter.not_senders.is_empty()
+        || !filter.not_rooms.is_empty();
+    looks.then(|| -> Wanted { Arc::new(move |pdu| passes(&filter, pdu)) })
+}
+
+fn passes(filter: &RoomEventFilter, pdu: &Pdu) -> bool {
+    let url = filter.url_filter.as_ref();
+    EventFilter {
+        types: filter.types.as_deref(),
+        not_types: &filter.not_types,
+        senders: filter.senders.as_deref(),
+        not_senders: &filter.not_senders,
+        rooms: filter.rooms.as_deref(),
+        not_rooms: &filter.not_rooms,
+        contains_url: url.map(|url| *url == UrlFilter::EventsWithUrl),
+    }
+    .passes(pdu)
+}
+
+/// `GET /rooms/{roomId}/context/{eventId}`.
+pub(crate) async fn context(call: Call) -> Outcome {
+    let query: get_context::v3::Request = call.ruma()?;
+    let request = ContextRequest {
+        event_id: &query.event_id,
+        limit: limit(query.limit),
+        lazy_load_members: is_lazy(&query.filter),
+        wanted: wanted(query.filter),
+    };
+    let room_id = query.room_id;
+    let context = call.state.rooms.context(reading(&call, &room_id)?, request).await?;
+    let events = context.before.len() + context.after.len() + context.state.len() + 1;
+    let mut writer = Writer::new(events, call.state.now_ms());
+    writer.token("start", &context.start);
+    writer.token("end", &context.end);
+    writer.one("event", &context.event);
+    writer.visible("events_before", &context.before);
+    writer.visible("events_after", &context.after);
+    writer.state("state", &context.state);
+    reply::raw(writer.end())
+}
+
+/// `GET /rooms/{roomId}/event/{eventId}`.
+pub(crate) async fn event(call: Call) -> Outcome {
+    let room_id: OwnedRoomId = call.id("roomId")?;
+    let event_id: OwnedEventId = call.id("eventId")?;
+    let event = call.state.rooms.event(reading(&call, &room_id)?, &event_id).await?;
+    let mut body = String::new();
+    event.write(call.state.now_ms(), &mut body);
+    reply::raw(body)
+}

@@ -1,0 +1,89 @@
+//! Sending events.
+//!
+//! Spec: client-server API, "Sending events to a room".
+
+use room::{Draft, Submission, TxnKey, redact::RedactRequest};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, events::TimelineEventType};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{ApiError, MISSING_PARAM},
+    extract::Call,
+    reply::{self, Outcome},
+};
+
+/// The answer to whoever sends.
+#[derive(Serialize)]
+struct Sent<'a> {
+    event_id: &'a EventId,
+}
+
+/// Tells the client its event, and the others that the user is there.
+pub(crate) async fn sent(call: &Call, event_id: &EventId) -> Outcome {
+    if let Err(error) = call.state.presence.active(call.requester()?).await {
+        // The event stands, which is what was asked for.
+        tracing::warn!(%error, "presence could not be noted");
+    }
+    reply::json(&Sent { event_id })
+}
+
+/// The client's idempotency key: of this device, for this endpoint.
+pub(crate) fn txn_key(call: &Call, endpoint: String) -> Result<TxnKey, ApiError> {
+    let requester = call.requester()?;
+    Ok(TxnKey {
+        user: requester.user_id().to_owned(),
+        device: requester.device_id().to_owned(),
+        endpoint,
+        txn_id: call.text("txnId")?.into(),
+    })
+}
+
+/// What a redaction that is sent like any other event says.
+#[derive(Deserialize)]
+struct Redaction {
+    redacts: Option<OwnedEventId>,
+    reason: Option<String>,
+}
+
+/// `PUT /rooms/{roomId}/send/{eventType}/{txnId}`.
+pub(crate) async fn send(call: Call) -> Outcome {
+    let room_id: OwnedRoomId = call.id("roomId")?;
+    let content = call.content()?;
+    let event_type = call.text("eventType")?;
+    let txn = Some(txn_key(&call, format!("send/{event_type}"))?);
+    let event_type = TimelineEventType::from(event_type);
+    let rooms = &call.state.rooms;
+    let submitted = if event_type == TimelineEventType::RoomRedaction {
+        let Redaction { redacts, reason } = call.json()?;
+        let event_id = redacts.ok_or_else(|| MISSING_PARAM.with("missing parameter redacts"))?;
+        let sender = call.user_id()?.to_owned();
+        rooms.redact(RedactRequest { sender, room_id, event_id, reason, txn }).await?
+    } else {
+        let draft = draft(&call, event_type, None, content)?;
+        rooms.submit(Submission { room_id, draft, timestamp_ms: None, txn }).await?
+    };
+    sent(&call, &submitted.event_id).await
+}
+
+/// `PUT /rooms/{roomId}/state/{eventType}/{stateKey}`.
+pub(crate) async fn state(call: Call) -> Outcome {
+    let room_id: OwnedRoomId = call.id("roomId")?;
+    let content = call.content()?;
+    let event_type = TimelineEventType::from(call.text("eventType")?);
+    let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
+    let draft = draft(&call, event_type, Some(state_key), content)?;
+    let submission = Submission { room_id, draft, timestamp_ms: None, txn: None };
+    let submitted = call.state.rooms.submit(submission).await?;
+    sent(&call, &submitted.event_id).await
+}
+
+fn draft(
+    call: &Call,
+    event_type: TimelineEventType,
+    state_key: Option<String>,
+    content: Box<RawValue>,
+) -> Result<Draft, ApiError> {
+    let sender = call.user_id()?.to_owned();
+    Ok(Draft { sender, event_type, state_key, content, redacts: None })
+}
