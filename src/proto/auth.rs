@@ -10,21 +10,23 @@
 use std::sync::{Arc, LazyLock};
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId,
-    events::{StateEventType, TimelineEventType},
+    EventId,
+    events::StateEventType,
     owned_event_id,
     state_res::{
-        Event, auth_types_for_event, check_state_dependent_auth_rules,
-        check_state_independent_auth_rules,
+        auth_types_for_event, check_state_dependent_auth_rules, check_state_independent_auth_rules,
     },
 };
-use serde_json::value::RawValue;
 
 use crate::{draft::Draft, pdu::Pdu, rules::Rules, verify::VerifiedPdu};
 
 mod denied;
+mod known;
 
-pub use self::denied::{Denied, DeniedKind};
+pub use self::{
+    denied::{Denied, DeniedKind},
+    known::Known,
+};
 
 /// The (type, state key) pairs of the state that an event of this kind selects as its auth events.
 pub fn auth_keys(draft: &Draft, rules: &Rules) -> Result<Vec<(StateEventType, String)>, Denied> {
@@ -60,15 +62,6 @@ pub fn needed_keys(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> {
         keys.push(create);
     }
     Ok(keys)
-}
-
-/// An event that the checks are given to look at.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// The event.
-    pub pdu: Arc<Pdu>,
-    /// Whether it was rejected when it came.
-    pub rejected: bool,
 }
 
 /// The checks that need no state: those of create events, and those of the list of auth events. `find` is asked for
@@ -180,54 +173,6 @@ pub fn check_against_auth_events(
     check_state(pdu, |event_type, state_key| {
         state.iter().find(|event| event.is_state_of(event_type, state_key)).cloned()
     })
-}
-
-impl Event for Known {
-    type Id = OwnedEventId;
-
-    fn event_id(&self) -> &OwnedEventId {
-        Event::event_id(&*self.pdu)
-    }
-
-    fn room_id(&self) -> Option<&RoomId> {
-        Event::room_id(&*self.pdu)
-    }
-
-    fn sender(&self) -> &UserId {
-        self.pdu.sender()
-    }
-
-    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
-        Event::origin_server_ts(&*self.pdu)
-    }
-
-    fn event_type(&self) -> &TimelineEventType {
-        self.pdu.event_type()
-    }
-
-    fn content(&self) -> &RawValue {
-        self.pdu.auth_content()
-    }
-
-    fn state_key(&self) -> Option<&str> {
-        self.pdu.state_key()
-    }
-
-    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Event::prev_events(&*self.pdu)
-    }
-
-    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Event::auth_events(&*self.pdu)
-    }
-
-    fn redacts(&self) -> Option<&OwnedEventId> {
-        Event::redacts(&*self.pdu)
-    }
-
-    fn rejected(&self) -> bool {
-        self.rejected
-    }
 }
 
 #[cfg(test)]
