@@ -1,6 +1,8 @@
-//! Accounts: registration, password change, the administrator's list. Deactivation stands in `deactivate.rs`.
+//! Accounts: registration, password change, the administrator's list. Deactivation stands in
+//! `deactivate.rs`.
 //!
-//! Invariant: an account, its profile, its first session and the use of its registration token are one change.
+//! Invariant: an account, its profile, its first session and the use of its registration token are
+//! one change.
 //!
 //! Spec: client-server API, "Account registration and management".
 
@@ -70,7 +72,8 @@ pub struct Registration {
     pub admin: bool,
     /// A display name other than the localpart.
     pub displayname: Option<String>,
-    /// The registration token that was shown in user-interactive authentication; it is used up with the account.
+    /// The registration token that was shown in user-interactive authentication; it is used up with
+    /// the account.
     pub registration_token: Option<String>,
     /// The session to open at once; none is `inhibit_login`.
     pub login: Option<NewSession>,
@@ -176,7 +179,8 @@ impl Accounts {
         check_policy(password, &settings.passwords).map_err(Error::WeakPassword)
     }
 
-    /// Makes an account. Whether the caller may is for the caller to check (settings, user-interactive authentication).
+    /// Makes an account. Whether the caller may is for the caller to check (settings,
+    /// user-interactive authentication).
     pub async fn register(&self, registration: Registration) -> Result<Registered, Error> {
         let context = &self.inner.context;
         let Some(username) = &registration.username else {

@@ -1,7 +1,7 @@
 //! Account data, global and per room, and its removal (MSC3391).
 //!
-//! Invariant: each change has a position and a record, even where the content stays the same, since clients wait for the
-//! echo of what they set.
+//! Invariant: each change has a position and a record, even where the content stays the same, since
+//! clients wait for the echo of what they set.
 //!
 //! Spec: client-server API, "Client Config".
 
@@ -68,7 +68,8 @@ impl AccountData {
         Ok(found)
     }
 
-    /// Sets the content; types with an endpoint of their own (`m.fully_read`, `m.push_rules`) are refused.
+    /// Sets the content; types with an endpoint of their own (`m.fully_read`, `m.push_rules`) are
+    /// refused.
     pub async fn set(
         &self,
         requester: &Requester,

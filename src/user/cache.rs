@@ -1,9 +1,10 @@
 //! A bounded cache in front of the store that never keeps a value older than the last commit.
 //!
-//! The danger: a reader takes a value out of an old snapshot, a change commits and drops the entry, and then the reader
-//! puts its old value in. So a reader takes a [`Ticket`] before it opens its snapshot, and a fill with a ticket that is
-//! older than any change since is thrown away. Changes call [`Cache::set`] or [`Cache::forget`] from `on_commit`, which
-//! runs before the change can be read anywhere.
+//! The danger: a reader takes a value out of an old snapshot, a change commits and drops the entry,
+//! and then the reader puts its old value in. So a reader takes a [`Ticket`] before it opens its
+//! snapshot, and a fill with a ticket that is older than any change since is thrown away. Changes
+//! call [`Cache::set`] or [`Cache::forget`] from `on_commit`, which runs before the change can be
+//! read anywhere.
 
 use std::{borrow::Borrow, hash::Hash};
 

@@ -11,8 +11,8 @@ use store::Store;
 
 use crate::{Error, Settings, SettingsHandle};
 
-/// The store, the clock, randomness and the settings: what every handle needs. The daemon makes one and each handle
-/// keeps a clone.
+/// The store, the clock, randomness and the settings: what every handle needs. The daemon makes one
+/// and each handle keeps a clone.
 #[derive(Clone)]
 pub struct Context {
     /// The database.

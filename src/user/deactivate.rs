@@ -1,7 +1,8 @@
 //! Deactivation, with erasure where it is asked for.
 //!
-//! Invariant: from the first change on nobody can log in or use a token. Leaving the rooms comes after it and can take
-//! long; the account says so until it is done, and what a crash interrupted goes on at the next start.
+//! Invariant: from the first change on nobody can log in or use a token. Leaving the rooms comes
+//! after it and can take long; the account says so until it is done, and what a crash interrupted
+//! goes on at the next start.
 //!
 //! Spec: client-server API, "Account deactivation".
 
@@ -17,8 +18,8 @@ use store::{
 use crate::{Accounts, Error};
 
 impl Accounts {
-    /// Deactivates for good: no sessions, no password, out of all rooms; with `erase` the user's events are served
-    /// redacted to those who were not in the room when they were sent.
+    /// Deactivates for good: no sessions, no password, out of all rooms; with `erase` the user's
+    /// events are served redacted to those who were not in the room when they were sent.
     pub async fn deactivate(&self, user_id: &UserId, erase: bool) -> Result<(), Error> {
         let context = &self.inner.context;
         let user = context.load_user(user_id).await?;

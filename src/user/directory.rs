@@ -1,8 +1,8 @@
 //! Search in the user directory: local users by the words of their names and user IDs.
 //!
-//! Invariant: nobody is found whom the searcher may not know: she shares a room with them, or they are in a room whose
-//! members everybody may know, unless the settings open the directory. Names that a user has in one room only are not
-//! searched.
+//! Invariant: nobody is found whom the searcher may not know: she shares a room with them, or they
+//! are in a room whose members everybody may know, unless the settings open the directory. Names
+//! that a user has in one room only are not searched.
 //!
 //! Spec: client-server API, "User Directory".
 
@@ -207,7 +207,8 @@ fn candidates(
     Ok(found.into_iter().map(candidate).collect())
 }
 
-/// The words that a user is found by: those of her name and of her localpart, and her whole user ID.
+/// The words that a user is found by: those of her name and of her localpart, and her whole user
+/// ID.
 pub(crate) fn words(user_id: &UserId, displayname: &str) -> Vec<String> {
     let mut words: Vec<String> = split(displayname).chain(split(user_id.localpart())).collect();
     words.push(user_id.as_str().to_lowercase());

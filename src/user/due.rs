@@ -1,4 +1,5 @@
-//! What is due when: names with the times at which somebody has to look at them again, and a bell for whoever waits.
+//! What is due when: names with the times at which somebody has to look at them again, and a bell
+//! for whoever waits.
 
 use std::{
     collections::{BTreeSet, HashMap},

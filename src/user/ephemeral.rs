@@ -1,8 +1,8 @@
-//! The order of what is not durable: typing and presence. One counter per run of the process (its epoch); a listener
-//! hears of each change after it can be read.
+//! The order of what is not durable: typing and presence. One counter per run of the process (its
+//! epoch); a listener hears of each change after it can be read.
 //!
-//! Invariant: whoever reads the counter sees every change up to it. So a change takes its number, becomes readable and
-//! moves the counter under one lock.
+//! Invariant: whoever reads the counter sees every change up to it. So a change takes its number,
+//! becomes readable and moves the counter under one lock.
 
 use std::sync::{
     Arc,
@@ -79,7 +79,8 @@ impl Ephemeral {
         self.inner.listeners.write().push(listener);
     }
 
-    /// Lets `apply` make a change readable under the next number; nothing happens when it makes none.
+    /// Lets `apply` make a change readable under the next number; nothing happens when it makes
+    /// none.
     pub(crate) fn publish(&self, apply: impl FnOnce(u64) -> Option<EphemeralChange>) {
         let turn = self.inner.turn.lock();
         let next = self.inner.counter.load(Ordering::Acquire) + 1;

@@ -26,7 +26,8 @@ pub enum Error {
     /// `M_GUEST_ACCESS_FORBIDDEN`, 403.
     #[error("guest access is disabled")]
     GuestAccessForbidden,
-    /// `M_FORBIDDEN`, 403: wrong user, password, login token or shared-secret MAC; which one is not said.
+    /// `M_FORBIDDEN`, 403: wrong user, password, login token or shared-secret MAC; which one is not
+    /// said.
     #[error("{0}")]
     BadCredentials(&'static str),
     /// `M_USER_DEACTIVATED`, 403.
@@ -62,13 +63,15 @@ pub enum Error {
     /// `M_KEY_TOO_LARGE`, 400.
     #[error("the name of the profile field exceeds 255 bytes")]
     KeyTooLarge,
-    /// `M_RESOURCE_LIMIT_EXCEEDED`, 403, or `M_LIMIT_EXCEEDED`, 429: too much of it is stored or going on.
+    /// `M_RESOURCE_LIMIT_EXCEEDED`, 403, or `M_LIMIT_EXCEEDED`, 429: too much of it is stored or
+    /// going on.
     #[error("{0}")]
     LimitExceeded(&'static str),
     /// `M_BAD_JSON`, 405: an account data type that has an endpoint of its own.
     #[error("this account data is managed by an endpoint of its own")]
     ManagedAccountData,
-    /// `M_NOT_FOUND`, 404 or `M_FORBIDDEN`, 403 as the endpoint says: the user is not local or not known.
+    /// `M_NOT_FOUND`, 404 or `M_FORBIDDEN`, 403 as the endpoint says: the user is not local or not
+    /// known.
     #[error("{0} is not a user of this server")]
     UnknownUser(OwnedUserId),
     /// `M_UNKNOWN`, 500: a password could not be hashed, or its stored hash is none.

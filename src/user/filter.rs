@@ -1,6 +1,7 @@
 //! Stored filters of `/sync` and `/messages`.
 //!
-//! Invariant: a filter never changes, so that what is cached stays true for ever; the same filter has the same id.
+//! Invariant: a filter never changes, so that what is cached stays true for ever; the same filter
+//! has the same id.
 //!
 //! Spec: client-server API, "Filtering".
 

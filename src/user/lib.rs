@@ -1,9 +1,11 @@
-//! Local users: accounts, sessions and devices, user-interactive authentication, profiles, account data, filters,
-//! receipts, typing, presence and the user directory. Everything that a user owns apart from rooms.
+//! Local users: accounts, sessions and devices, user-interactive authentication, profiles, account
+//! data, filters, receipts, typing, presence and the user directory. Everything that a user owns
+//! apart from rooms.
 //!
-//! Each concern is one cheap-clone handle, made from a [`Context`] by the daemon. Durable changes go through the store's
-//! writer, carry a position and a log record, and swap the in-memory views after their commit; what requests ask for all
-//! the time (who is this token, whom does she ignore, has this receipt moved) is answered from bounded caches.
+//! Each concern is one cheap-clone handle, made from a [`Context`] by the daemon. Durable changes
+//! go through the store's writer, carry a position and a log record, and swap the in-memory views
+//! after their commit; what requests ask for all the time (who is this token, whom does she ignore,
+//! has this receipt moved) is answered from bounded caches.
 
 pub mod account;
 pub mod account_data;

@@ -1,7 +1,7 @@
 //! Log-in: by password, by a login token.
 //!
-//! Invariant: whether a user exists can be learned neither from the answer nor from its time. Login tokens live in memory
-//! for two minutes at most and work once.
+//! Invariant: whether a user exists can be learned neither from the answer nor from its time. Login
+//! tokens live in memory for two minutes at most and work once.
 //!
 //! Spec: client-server API, "Login".
 
@@ -32,7 +32,8 @@ const WRONG: Error = Error::BadCredentials("wrong user name or password");
 /// A log-in by password.
 #[derive(Clone, Debug)]
 pub struct PasswordLogin {
-    /// The localpart or the user ID, from `identifier.user` (type `m.id.user`) or the legacy `user`.
+    /// The localpart or the user ID, from `identifier.user` (type `m.id.user`) or the legacy
+    /// `user`.
     pub user: String,
     /// The password.
     pub password: String,
@@ -73,7 +74,8 @@ impl Sessions {
         }
     }
 
-    /// The account that somebody means: exactly as written, else in lower case, as names are registered.
+    /// The account that somebody means: exactly as written, else in lower case, as names are
+    /// registered.
     async fn find_login_account(&self, user: &str) -> Result<Option<AccountRow>, Error> {
         let context = &self.inner.context;
         let candidates: Vec<OwnedUserId> = [user.to_owned(), user.to_lowercase()]
@@ -102,7 +104,8 @@ impl Sessions {
         Ok(self.verify_password(account, password).await?.is_some())
     }
 
-    /// The user whose password it is. An outdated hash is replaced now that the password is at hand.
+    /// The user whose password it is. An outdated hash is replaced now that the password is at
+    /// hand.
     async fn verify_password(
         &self,
         account: Option<AccountRow>,

@@ -1,4 +1,5 @@
-//! The clockwork of this crate: typing that times out, presence that goes idle, last-seen times that are written.
+//! The clockwork of this crate: typing that times out, presence that goes idle, last-seen times
+//! that are written.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Password hashes: argon2id for ours, bcrypt for those that came from Synapse.
 //!
-//! Hashing is slow and takes memory on purpose, so it runs on blocking threads, at most [`Passwords::new`]'s `permits`
-//! at a time and at most [`MAX_WAITING`] in line: a burst of log-ins takes neither the threads that chat runs on nor
-//! memory beyond `permits` × 19 MiB.
+//! Hashing is slow and takes memory on purpose, so it runs on blocking threads, at most
+//! [`Passwords::new`]'s `permits` at a time and at most [`MAX_WAITING`] in line: a burst of log-ins
+//! takes neither the threads that chat runs on nor memory beyond `permits` × 19 MiB.
 
 use std::sync::{
     Arc,
@@ -75,8 +75,8 @@ impl Passwords {
         self.run(move || hash_argon2(password.as_bytes(), &salt)).await?
     }
 
-    /// Compares a password with a stored hash. Without a hash it takes the same time and says `Wrong`, so that nobody
-    /// learns from the time which users exist.
+    /// Compares a password with a stored hash. Without a hash it takes the same time and says
+    /// `Wrong`, so that nobody learns from the time which users exist.
     pub async fn verify(
         &self,
         password: String,
@@ -94,8 +94,8 @@ impl Passwords {
         .await?
     }
 
-    /// Runs `work` on a blocking thread once it is its turn. The permit goes along, so that work whose caller went away
-    /// still counts.
+    /// Runs `work` on a blocking thread once it is its turn. The permit goes along, so that work
+    /// whose caller went away still counts.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -145,7 +145,8 @@ impl From<PasswordError> for Error {
     }
 }
 
-/// The hash of a password as a PHC string; for tools that make hashes without a server. The salt has to be random.
+/// The hash of a password as a PHC string; for tools that make hashes without a server. The salt
+/// has to be random.
 pub fn hash_argon2(password: &[u8], salt: &[u8; 16]) -> Result<String, PasswordError> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
         .map_err(|error| PasswordError::Hash(error.to_string()))?;
@@ -166,8 +167,8 @@ fn verify_argon2(password: &str, hash: &str) -> Result<Verdict, PasswordError> {
     Ok(if current { Verdict::Right } else { Verdict::Outdated })
 }
 
-/// Synapse puts its pepper behind the password and normalises to NFKC before; passwords in ASCII are not changed by
-/// that, and others are compared as they were sent.
+/// Synapse puts its pepper behind the password and normalises to NFKC before; passwords in ASCII
+/// are not changed by that, and others are compared as they were sent.
 fn verify_bcrypt(
     password: &str,
     hash: &str,

@@ -1,4 +1,5 @@
-//! Hashes verify, other passwords do not, imported bcrypt hashes count as outdated, and the line is bounded.
+//! Hashes verify, other passwords do not, imported bcrypt hashes count as outdated, and the line is
+//! bounded.
 
 use std::sync::Arc;
 

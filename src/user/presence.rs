@@ -1,17 +1,17 @@
 //! Presence: who is online. In memory only.
 //!
-//! Each device asks for a state: with `PUT /presence`, or by syncing. A device counts while it syncs and for
-//! [`SYNC_GRACE_MS`] more; one that asks for `online` is `unavailable` once the user did nothing on it for
-//! [`IDLE_MS`]. The user's state is the best of her devices'.
+//! Each device asks for a state: with `PUT /presence`, or by syncing. A device counts while it
+//! syncs and for [`SYNC_GRACE_MS`] more; one that asks for `online` is `unavailable` once the user
+//! did nothing on it for [`IDLE_MS`]. The user's state is the best of her devices'.
 //!
 //! ```text
-//!   offline ──sync, PUT──▶ online ──nothing done for 5 min──▶ unavailable ──does something──▶ online
-//!      ▲                      └────────no sync for 30 s────────────┘ │
-//!      └─────────────────────────────────────────────────────────────┘
+//!   offline ──sync, PUT──▶ online ──idle for 5 min──▶ unavailable ──does something──▶ online
+//!      ▲                      │                            │
+//!      └──────────────────────┴──no sync for 30 s──────────┘
 //! ```
 //!
-//! Invariant: what readers are shown changes only under the ephemeral counter; between two changes the time of the last
-//! activity may move, as the spec allows while the user is currently active.
+//! Invariant: what readers are shown changes only under the ephemeral counter; between two changes
+//! the time of the last activity may move, as the spec allows while the user is currently active.
 //!
 //! Spec: client-server API, "Presence".
 
@@ -113,7 +113,8 @@ impl Presence {
         .await
     }
 
-    /// The presence of a user as the requester may see it: her own, or that of somebody she shares a room with.
+    /// The presence of a user as the requester may see it: her own, or that of somebody she shares
+    /// a room with.
     pub async fn find(
         &self,
         requester: &Requester,
@@ -143,7 +144,8 @@ impl Presence {
         Ok(ours.iter().any(|(room, _)| theirs.iter().any(|(their, _)| their == room)))
     }
 
-    /// Notes a `/sync` with its `set_presence`; dropping the guard ends it, and the user is online for 30 s more.
+    /// Notes a `/sync` with its `set_presence`; dropping the guard ends it, and the user is online
+    /// for 30 s more.
     pub async fn syncing(
         &self,
         requester: &Requester,
@@ -170,7 +172,8 @@ impl Presence {
         self.update(requester, |record, now_ms| record.act(requester.device(), now_ms)).await
     }
 
-    /// Everybody whose presence changed after this ephemeral counter; 0 gives everybody whom it knows.
+    /// Everybody whose presence changed after this ephemeral counter; 0 gives everybody whom it
+    /// knows.
     pub fn changed_since(&self, counter: u64) -> Vec<UserPresence> {
         self.inner.records.lock().changed_since(counter, self.inner.context.now_ms())
     }

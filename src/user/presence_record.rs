@@ -1,6 +1,7 @@
 //! What is kept of each user's presence.
 //!
-//! Invariant: at most [`MAX_RECORDS`] users; those who have been offline for the longest time make room.
+//! Invariant: at most [`MAX_RECORDS`] users; those who have been offline for the longest time make
+//! room.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,7 +1,8 @@
 //! Profiles: display name, avatar and extended fields.
 //!
-//! Invariant: a profile in memory is that of the newest commit. Display name and avatar are carried into the member
-//! events of the user's rooms after the commit; a room that refuses keeps the old ones.
+//! Invariant: a profile in memory is that of the newest commit. Display name and avatar are carried
+//! into the member events of the user's rooms after the commit; a room that refuses keeps the old
+//! ones.
 //!
 //! Spec: client-server API, "Profiles".
 
@@ -79,7 +80,8 @@ impl Profiles {
         Ok(self.load(user_id).await?.and_then(|profile| profile.get(field).cloned()))
     }
 
-    /// The fields that stand in member events, for joins and invitations; empty for users of other servers.
+    /// The fields that stand in member events, for joins and invitations; empty for users of other
+    /// servers.
     pub async fn member_profile(&self, user_id: &UserId) -> Result<MemberProfile, Error> {
         let profile = self.load(user_id).await?.unwrap_or_default();
         let text = |field| profile.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -110,8 +112,8 @@ impl Profiles {
         Ok(Some(profile))
     }
 
-    /// Sets a field of a profile, the requester's own unless she administers the server; display name and avatar go
-    /// into the member events of her rooms.
+    /// Sets a field of a profile, the requester's own unless she administers the server; display
+    /// name and avatar go into the member events of her rooms.
     pub async fn set_field(
         &self,
         requester: &Requester,
@@ -159,7 +161,8 @@ impl Profiles {
         let profiles = self.clone();
         let work = move |txn: &mut WriteTxn<'_>| profiles.write(txn, &change);
         if self.inner.context.store.write(work).await? && propagates {
-            // In a task of its own, so that a client that hangs up does not leave some rooms behind.
+            // In a task of its own, so that a client that hangs up does not leave some rooms
+            // behind.
             let profiles = self.clone();
             let task = tokio::spawn(async move { profiles.propagate(user, &user_id).await });
             task.await.map_err(|_| Error::Abandoned)??;

@@ -1,6 +1,7 @@
 //! Receipts: public, private, threaded; the read marker.
 //!
-//! Invariant: a receipt only moves forward in its room's timeline. One that stands there already costs no database work.
+//! Invariant: a receipt only moves forward in its room's timeline. One that stands there already
+//! costs no database work.
 //!
 //! Spec: client-server API, "Receipts" and "Read and unread markers".
 
@@ -228,8 +229,8 @@ impl Receipts {
     }
 }
 
-/// A thread's root, and what relates to it otherwise, is in the main timeline; a receipt of the thread may name the root,
-/// too, as clients do for a thread without answers.
+/// A thread's root, and what relates to it otherwise, is in the main timeline; a receipt of the
+/// thread may name the root, too, as clients do for a thread without answers.
 fn is_in_thread(
     event: &EventId,
     thread: &ReceiptThread,

@@ -1,7 +1,8 @@
 //! Refreshing access tokens.
 //!
-//! A refresh token gives a new pair of tokens. The old pair ends when either of the new tokens is used for the first time,
-//! so that a client to which the answer was lost can ask again; what it was given before ends then.
+//! A refresh token gives a new pair of tokens. The old pair ends when either of the new tokens is
+//! used for the first time, so that a client to which the answer was lost can ask again; what it
+//! was given before ends then.
 //!
 //! Spec: client-server API, "Refreshing access tokens".
 
@@ -14,7 +15,8 @@ use crate::{
 };
 
 impl Sessions {
-    /// Exchanges a refresh token for new tokens. The old ones stay valid until one of the new ones is used.
+    /// Exchanges a refresh token for new tokens. The old ones stay valid until one of the new ones
+    /// is used.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Error> {
         let context = &self.inner.context;
         let hash = token::hash(refresh_token);

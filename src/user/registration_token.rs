@@ -1,7 +1,8 @@
 //! Registration tokens: who holds one may register.
 //!
-//! Invariant: a token never makes more accounts than it allows, since a use is counted in the change that makes the
-//! account. Registrations under way are counted in memory only, so that none is lost for ever by a crash.
+//! Invariant: a token never makes more accounts than it allows, since a use is counted in the
+//! change that makes the account. Registrations under way are counted in memory only, so that none
+//! is lost for ever by a crash.
 //!
 //! Spec: client-server API, "Token-authenticated registration".
 
@@ -144,7 +145,8 @@ impl RegistrationTokens {
         Ok(self.find(token).await?.is_some_and(|token| token.is_valid(now_ms)))
     }
 
-    /// Takes a use of the token for a registration under way; none when it is not good for another one.
+    /// Takes a use of the token for a registration under way; none when it is not good for another
+    /// one.
     pub(crate) async fn reserve(&self, token: &str) -> Result<Option<PendingUse>, Error> {
         let Some(found) = self.find(token).await? else { return Ok(None) };
         let mut counts = self.pending.counts.lock();

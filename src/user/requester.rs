@@ -6,7 +6,8 @@ use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use store::user::token::AccessTokenRow;
 
-/// The authenticated caller of a request: whose token it carried. Shared, so that a request costs no copies.
+/// The authenticated caller of a request: whose token it carried. Shared, so that a request costs
+/// no copies.
 #[derive(Clone, Debug)]
 pub struct Requester(Arc<Inner>);
 

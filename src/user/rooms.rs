@@ -1,4 +1,5 @@
-//! What this crate asks of rooms, as a small trait: `room::Rooms` answers in the server, a table does in tests.
+//! What this crate asks of rooms, as a small trait: `room::Rooms` answers in the server, a table
+//! does in tests.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -19,7 +20,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 pub struct EventFacts {
     /// Its room.
     pub room: RoomNumber,
-    /// Where it stands in its room's timeline: later events have higher numbers. None where it has no place there.
+    /// Where it stands in its room's timeline: later events have higher numbers. None where it has
+    /// no place there.
     pub order: Option<i64>,
     /// Its relation (`m.relates_to`): the type and the event.
     pub relation: Option<(String, OwnedEventId)>,
@@ -37,7 +39,8 @@ pub trait RoomAccess: Send + Sync + 'static {
         room: &'a RoomId,
     ) -> Answer<'a, Option<RoomNumber>>;
 
-    /// Whether everybody may know who is in the room: its join rule or its history visibility says so.
+    /// Whether everybody may know who is in the room: its join rule or its history visibility says
+    /// so.
     fn is_public(&self, room: RoomNumber) -> Answer<'_, bool>;
 
     /// What is known of an event.
@@ -51,8 +54,8 @@ pub trait RoomAccess: Send + Sync + 'static {
         profile: MemberProfile,
     ) -> Answer<'a, ()>;
 
-    /// Leaves every room, refuses every invitation, takes back every knock. A room that refuses is passed over; an error
-    /// says that it has to be tried again.
+    /// Leaves every room, refuses every invitation, takes back every knock. A room that refuses is
+    /// passed over; an error says that it has to be tried again.
     fn leave_all<'a>(&'a self, user: UserNumber, user_id: &'a UserId) -> Answer<'a, ()>;
 }
 

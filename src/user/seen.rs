@@ -1,6 +1,8 @@
-//! When and where devices were last seen, gathered in memory and written in batches: a request never writes.
+//! When and where devices were last seen, gathered in memory and written in batches: a request
+//! never writes.
 //!
-//! Invariant: at most [`MAX_PENDING`] devices wait for their write; what comes on top of that is forgotten.
+//! Invariant: at most [`MAX_PENDING`] devices wait for their write; what comes on top of that is
+//! forgotten.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,8 @@
-//! Sessions: access and refresh tokens, authentication, logout. Tokens are opaque and stored only as SHA-256.
+//! Sessions: access and refresh tokens, authentication, logout. Tokens are opaque and stored only
+//! as SHA-256.
 //!
-//! Invariant: a token that is not in the database authenticates nobody once the change that removed it is committed; the
-//! cache is told on the writer's thread, before anybody can see the commit.
+//! Invariant: a token that is not in the database authenticates nobody once the change that removed
+//! it is committed; the cache is told on the writer's thread, before anybody can see the commit.
 //!
 //! Spec: client-server API, "Client authentication".
 
@@ -115,8 +116,8 @@ impl Sessions {
         Self { inner: Arc::new(Inner { context, passwords, seen, login_tokens, cache }) }
     }
 
-    /// Who a token belongs to. Answered from a bounded cache; only a token that was not used lately asks the database.
-    /// Marks the device as seen, which is written later and in batches.
+    /// Who a token belongs to. Answered from a bounded cache; only a token that was not used lately
+    /// asks the database. Marks the device as seen, which is written later and in batches.
     pub async fn authenticate(&self, token: &str, seen: &Seen) -> Result<Requester, Error> {
         let hash = token::hash(token);
         match self.inner.cache.get(&hash) {
@@ -147,7 +148,8 @@ impl Sessions {
         Ok(session.requester.clone())
     }
 
-    /// Reads a token's session. The first use of a token that came from a refresh ends the pair that it replaces.
+    /// Reads a token's session. The first use of a token that came from a refresh ends the pair
+    /// that it replaces.
     async fn load(&self, hash: TokenHash) -> Result<Arc<Session>, Error> {
         let unknown = Error::UnknownToken { soft_logout: false };
         for _ in 0..LOAD_TRIES {
@@ -244,7 +246,8 @@ impl Sessions {
         self.inner.context.store.write(work).await
     }
 
-    /// Ends the access tokens of a device but keeps the device, its keys and messages: the client may log in again.
+    /// Ends the access tokens of a device but keeps the device, its keys and messages: the client
+    /// may log in again.
     pub async fn soft_logout(&self, user_id: &UserId, device: &DeviceId) -> Result<(), Error> {
         let user = self.inner.context.load_user(user_id).await?;
         let (sessions, device) = (self.clone(), device.to_owned());
@@ -269,7 +272,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Writes when and where devices were seen. Called from time to time, and before the server stops.
+    /// Writes when and where devices were seen. Called from time to time, and before the server
+    /// stops.
     pub async fn flush_seen(&self) -> Result<(), Error> {
         self.inner.seen.flush(&self.inner.context.store).await
     }

@@ -1,4 +1,5 @@
-//! The settings of this crate; the daemon makes them from the configuration and a reload swaps them.
+//! The settings of this crate; the daemon makes them from the configuration and a reload swaps
+//! them.
 
 use std::sync::Arc;
 
@@ -145,7 +146,8 @@ impl Default for ProfileSettings {
 pub struct DirectorySettings {
     /// Whether searches find anybody.
     pub enabled: bool,
-    /// Whether searches find every local user, not only those in public rooms and in rooms shared with the searcher.
+    /// Whether searches find every local user, not only those in public rooms and in rooms shared
+    /// with the searcher.
     pub search_all_users: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Registration with the shared secret: the nonce protocol of Synapse's `/_synapse/admin/v1/register`.
+//! Registration with the shared secret: the nonce protocol of Synapse's
+//! `/_synapse/admin/v1/register`.
 //!
 //! Invariant: a nonce works once, for 60 seconds; at most [`MAX_NONCES`] are out.
 
@@ -47,7 +48,8 @@ pub struct SharedSecretRegistration {
     pub admin: bool,
     /// A `user_type`, which enters the MAC; none is known here.
     pub user_type: Option<String>,
-    /// HMAC-SHA1 in hexadecimal over nonce, username, password, `admin` or `notadmin`, and the type, with NULs between.
+    /// HMAC-SHA1 in hexadecimal over nonce, username, password, `admin` or `notadmin`, and the
+    /// type, with NULs between.
     pub mac: String,
     /// The session to open at once; none is `inhibit_login`.
     pub login: Option<NewSession>,

@@ -1,6 +1,7 @@
 //! Tags of rooms: the account data `m.tag` by its own endpoints.
 //!
-//! Invariant: a tag is changed within one store change, so that two devices that set different tags keep both.
+//! Invariant: a tag is changed within one store change, so that two devices that set different tags
+//! keep both.
 //!
 //! Spec: client-server API, "Room Tagging".
 
@@ -91,7 +92,8 @@ impl AccountData {
         self.context.store.write(work).await
     }
 
-    /// Copies what a user noted about a room to the one that replaces it: its tags, and that it is a direct chat.
+    /// Copies what a user noted about a room to the one that replaces it: its tags, and that it is
+    /// a direct chat.
     pub async fn carry_over(
         &self,
         user_id: &UserId,

@@ -1,4 +1,5 @@
-//! What the tests of this crate share: all handles over one store, rooms as a table, a clock that stands still.
+//! What the tests of this crate share: all handles over one store, rooms as a table, a clock that
+//! stands still.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

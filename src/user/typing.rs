@@ -1,7 +1,7 @@
 //! Who is typing where. In memory only.
 //!
-//! Invariant: a room stays known after its last typist stopped, so that readers hear of it; the rooms that were quiet for
-//! the longest time are forgotten beyond [`MAX_ROOMS`].
+//! Invariant: a room stays known after its last typist stopped, so that readers hear of it; the
+//! rooms that were quiet for the longest time are forgotten beyond [`MAX_ROOMS`].
 //!
 //! Spec: client-server API, "Typing Notifications".
 

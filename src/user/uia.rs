@@ -1,13 +1,16 @@
-//! User-interactive authentication: sessions bound to the operation that they authorise, bounded and expiring.
+//! User-interactive authentication: sessions bound to the operation that they authorise, bounded
+//! and expiring.
 //!
 //! ```text
-//!  no session ──401──▶ open ──stage──▶ bound ──last stage──▶ complete
-//!                       │ body may change │ only this body      │ this body again: authorised again
+//!  ──no `auth`──▶ open ──a stage──▶ bound ──the last stage──▶ complete ──same body──▶ complete
 //! ```
 //!
-//! Invariant: method, path and user belong to a session from its start, the body from its first completed stage on. Until
-//! then a client may still fill in its body, as clients do that ask for the flows with an empty one. Whatever a stage
-//! proved can so never authorise anything but what was sent along with it.
+//! An open session takes another body; a bound or complete one is for its body only.
+//!
+//! Invariant: method, path and user belong to a session from its start, the body from its first
+//! completed stage on. Until then a client may still fill in its body, as clients do that ask for
+//! the flows with an empty one. Whatever a stage proved can so never authorise anything but what
+//! was sent along with it.
 //!
 //! Spec: client-server API, "User-Interactive Authentication API".
 
@@ -57,7 +60,8 @@ pub struct Operation<'a> {
 /// An authorised operation.
 #[derive(Clone)]
 pub struct Authorized {
-    /// The request body without `auth`: that of the first request when the last one carried only `auth`.
+    /// The request body without `auth`: that of the first request when the last one carried only
+    /// `auth`.
     pub body: Map<String, Value>,
     /// The registration token that was shown, to be used up by the registration.
     pub registration_token: Option<String>,
@@ -122,7 +126,8 @@ impl Uia {
         vec![vec![AuthType::Password]]
     }
 
-    /// Flows for registration, from the settings: a token where one is required, else the dummy stage.
+    /// Flows for registration, from the settings: a token where one is required, else the dummy
+    /// stage.
     pub fn registration_flows(&self) -> Vec<Vec<AuthType>> {
         if self.context.settings().registration.requires_token {
             vec![vec![AuthType::RegistrationToken]]
@@ -131,7 +136,8 @@ impl Uia {
         }
     }
 
-    /// Takes one step: opens a session, checks the stage in `auth`, and says whether a flow is complete.
+    /// Takes one step: opens a session, checks the stage in `auth`, and says whether a flow is
+    /// complete.
     pub async fn authorize(
         &self,
         operation: Operation<'_>,
@@ -197,7 +203,8 @@ impl Uia {
         random_string(&*self.context.random, SESSION_ID_LENGTH)
     }
 
-    /// Finds the session and binds it to this request's body, or takes the body that it is bound to.
+    /// Finds the session and binds it to this request's body, or takes the body that it is bound
+    /// to.
     fn resume(
         &self,
         id: &str,
@@ -288,7 +295,8 @@ impl UiaSession {
         }
     }
 
-    /// Hands the authorised operation out. The token's use goes along, so that it ends with the registration.
+    /// Hands the authorised operation out. The token's use goes along, so that it ends with the
+    /// registration.
     fn authorize(&mut self) -> Authorized {
         Authorized {
             body: self.body.clone(),

@@ -1,6 +1,7 @@
 //! The open sessions of user-interactive authentication, in memory.
 //!
-//! Invariant: at most [`MAX_SESSIONS`] sessions whose bodies have at most [`MAX_BYTES`] together; the oldest make room.
+//! Invariant: at most [`MAX_SESSIONS`] sessions whose bodies have at most [`MAX_BYTES`] together;
+//! the oldest make room.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,7 +18,8 @@ const LIFETIME_MS: u64 = 3_600_000;
 #[derive(Default)]
 pub(crate) struct UiaSessions {
     sessions: HashMap<String, Entry>,
-    /// Sessions in the order of their insertion; an entry whose time is not that of its session is an old one.
+    /// Sessions in the order of their insertion; an entry whose time is not that of its session is
+    /// an old one.
     order: VecDeque<(String, u64)>,
     bytes: usize,
     inserted: u64,

@@ -143,7 +143,10 @@ async fn stages_come_in_order() {
     };
     let (session, info) = challenged(take(json!({"auth": {"type": "m.login.dummy"}})).await);
     assert_eq!(info["errcode"], "M_FORBIDDEN");
-    let with = |stage: &str, token: &str| json!({"auth": {"type": stage, "token": token, "session": session}});
+    let with = |stage: &str, token: &str| {
+        let auth = json!({"type": stage, "token": token, "session": session});
+        json!({"auth": auth})
+    };
     let (_, info) = challenged(take(with("m.login.registration_token", "wrong")).await);
     assert_eq!(info["errcode"], "M_UNAUTHORIZED");
     let (_, info) = challenged(take(with("m.login.registration_token", &token)).await);

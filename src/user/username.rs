@@ -1,4 +1,5 @@
-//! User names: the grammar of localparts that people may choose, and names for those who choose none.
+//! User names: the grammar of localparts that people may choose, and names for those who choose
+//! none.
 //!
 //! Spec: appendices, "User identifiers".
 
@@ -16,8 +17,8 @@ const GENERATED: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// How long a generated name is: 60 bits.
 const GENERATED_LENGTH: usize = 12;
 
-/// The user ID of a desired localpart. Names of digits only belong to guests, names with a leading underscore to
-/// application services, as in Synapse.
+/// The user ID of a desired localpart. Names of digits only belong to guests, names with a leading
+/// underscore to application services, as in Synapse.
 pub(crate) fn check(localpart: &str, server_name: &ServerName) -> Result<OwnedUserId, Error> {
     if localpart.is_empty() {
         return Err(Error::InvalidUsername("the user name is empty"));
@@ -74,7 +75,8 @@ pub(crate) fn generate_guest(
     build(&(u64::from_le_bytes(bytes) >> 1).to_string(), server_name)
 }
 
-/// The user ID that somebody logs in as: a localpart or a full ID, in the case it was registered in.
+/// The user ID that somebody logs in as: a localpart or a full ID, in the case it was registered
+/// in.
 pub(crate) fn parse_login(user: &str, server_name: &ServerName) -> Option<OwnedUserId> {
     if user.starts_with('@') {
         UserId::parse(user).ok()

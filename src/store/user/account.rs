@@ -1,6 +1,7 @@
 //! Accounts of local users.
 //!
-//! Invariant: an account's row stays for ever, so that a deactivated user's name is never given away again.
+//! Invariant: an account's row stays for ever, so that a deactivated user's name is never given
+//! away again.
 
 use proto::number::UserNumber;
 use ruma::OwnedUserId;
@@ -154,7 +155,8 @@ pub fn set_admin(txn: &mut WriteTxn<'_>, user: UserNumber, admin: bool) -> Resul
     Ok(txn.execute(SET_ADMIN, params![user, admin])? > 0)
 }
 
-/// Marks the account as deactivated and on its way out of its rooms. An erasure can be added later and stays.
+/// Marks the account as deactivated and on its way out of its rooms. An erasure can be added later
+/// and stays.
 pub fn deactivate(
     txn: &mut WriteTxn<'_>,
     user: UserNumber,

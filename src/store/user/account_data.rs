@@ -1,6 +1,7 @@
 //! Account data, global and per room.
 //!
-//! Invariant: every row's position is that of its last change; a removal is a change and leaves a row without content.
+//! Invariant: every row's position is that of its last change; a removal is a change and leaves a
+//! row without content.
 
 use std::sync::Arc;
 

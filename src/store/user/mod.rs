@@ -1,5 +1,6 @@
-//! The tables of users: one file per family. Functions that read take a [`Snapshot`](crate::Snapshot), functions that
-//! write a [`WriteTxn`](crate::WriteTxn); what they mean stands in the `user` crate.
+//! The tables of users: one file per family. Functions that read take a
+//! [`Snapshot`](crate::Snapshot), functions that write a [`WriteTxn`](crate::WriteTxn); what they
+//! mean stands in the `user` crate.
 
 pub mod account;
 pub mod account_data;

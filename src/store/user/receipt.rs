@@ -48,8 +48,8 @@ fn map(row: Row<'_>) -> Result<ReceiptChange, Error> {
     })
 }
 
-/// The receipts in these rooms that `reader` may see and that moved after one position, up to and with another one.
-/// From position 0 these are all receipts.
+/// The receipts in these rooms that `reader` may see and that moved after one position, up to and
+/// with another one. From position 0 these are all receipts.
 pub fn list_changed(
     snapshot: &mut Snapshot<'_>,
     reader: UserNumber,
@@ -72,8 +72,8 @@ pub fn find(
     snapshot.query_optional(FIND, params![room, user, kind.number(), thread], |row| row.id(0))
 }
 
-/// Moves a receipt to an event that stands at `event_order` in its room, and records the change; nothing happens and
-/// `None` comes back when it stands there or further already.
+/// Moves a receipt to an event that stands at `event_order` in its room, and records the change;
+/// nothing happens and `None` comes back when it stands there or further already.
 pub fn advance(
     txn: &mut WriteTxn<'_>,
     change: &ReceiptChange,

@@ -1,7 +1,8 @@
 //! Access and refresh tokens, by their SHA-256.
 //!
-//! A refresh gives a new pair that names the refresh token it replaces. The first use of either new token ends the old
-//! pair; until then the old refresh token can be used again, which throws the unused pair away.
+//! A refresh gives a new pair that names the refresh token it replaces. The first use of either new
+//! token ends the old pair; until then the old refresh token can be used again, which throws the
+//! unused pair away.
 
 use proto::number::UserNumber;
 use ruma::{OwnedDeviceId, OwnedUserId};
@@ -206,8 +207,8 @@ fn delete_pair(
     Ok(hashes)
 }
 
-/// Ends the pair of a refresh token that was replaced, because what replaced it is in use; gives the access tokens that
-/// ended.
+/// Ends the pair of a refresh token that was replaced, because what replaced it is in use; gives
+/// the access tokens that ended.
 pub fn confirm(
     txn: &mut WriteTxn<'_>,
     device: i64,
@@ -219,7 +220,8 @@ pub fn confirm(
     Ok(ended)
 }
 
-/// Removes the pairs that were had for this refresh token and never used; gives their access tokens.
+/// Removes the pairs that were had for this refresh token and never used; gives their access
+/// tokens.
 pub fn delete_unused_replacements(
     txn: &mut WriteTxn<'_>,
     device: i64,
