@@ -1,11 +1,11 @@
-//! Authorization: which state allows an event, and whether it does. The rules themselves are ruma-state-res's; here they
-//! get our events, what ruma leaves open, and a typed reason.
+//! Authorization: which state allows an event, and whether it does. The rules themselves are
+//! ruma-state-res's; here they get our events, what ruma leaves open, and a typed reason.
 //!
-//! What ruma leaves open: that a create event names the room version whose rules are applied to it, and that a room
-//! without `m.room.join_rules` is one for the invited.
+//! What ruma leaves open: that a create event names the room version whose rules are applied to it,
+//! and that a room without `m.room.join_rules` is one for the invited.
 //!
-//! Spec: server-server API, "Auth events selection", "Authorisation rules"; the "Authorisation rules" of each room
-//! version.
+//! Spec: server-server API, "Auth events selection", "Authorisation rules"; the "Authorisation
+//! rules" of each room version.
 
 use std::sync::{Arc, LazyLock};
 
@@ -53,8 +53,8 @@ pub fn auth_keys_of(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> 
     .map_err(Denied::malformed)
 }
 
-/// The (type, state key) pairs that [`check_state`] may ask for: the auth events' and, in every version, the create
-/// event's.
+/// The (type, state key) pairs that [`check_state`] may ask for: the auth events' and, in every
+/// version, the create event's.
 pub fn needed_keys(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> {
     let mut keys = auth_keys_of(pdu)?;
     let create = (StateEventType::RoomCreate, String::new());
@@ -64,8 +64,8 @@ pub fn needed_keys(pdu: &Pdu) -> Result<Vec<(StateEventType, String)>, Denied> {
     Ok(keys)
 }
 
-/// The checks that need no state: those of create events, and those of the list of auth events. `find` is asked for
-/// every auth event and, in room version 12, for the create event.
+/// The checks that need no state: those of create events, and those of the list of auth events.
+/// `find` is asked for every auth event and, in room version 12, for the create event.
 pub fn check_auth_events(
     pdu: &Pdu,
     find: impl Fn(&EventId) -> Option<Known>,
@@ -84,13 +84,11 @@ pub fn check_auth_events(
     })
 }
 
-/// All other checks, against one state: `find` gives the event under a type and state key ([`needed_keys`]). To be made
-/// three times for a received event: with the state that its auth events make, with the state before it, and with the
-/// current state (where a denial makes it soft-failed).
-pub fn check_state(
-    pdu: &Pdu,
-    find: impl Fn(&str, &str) -> Option<Arc<Pdu>>,
-) -> Result<(), Denied> {
+/// All other checks, against one state: `find` gives the event under a type and state key
+/// ([`needed_keys`]). To be made three times for a received event: with the state that its auth
+/// events make, with the state before it, and with the current state (where a denial makes it
+/// soft-failed).
+pub fn check_state(pdu: &Pdu, find: impl Fn(&str, &str) -> Option<Arc<Pdu>>) -> Result<(), Denied> {
     let find_state = |event_type: &StateEventType, state_key: &str| {
         let found = find(&event_type.to_string(), state_key);
         if *event_type == StateEventType::RoomJoinRules {
@@ -108,7 +106,7 @@ static INVITE_ONLY: LazyLock<Arc<Pdu>> = LazyLock::new(|| {
         "prev_events":[],"room_id":"!default","sender":"@default:default","state_key":"",
         "type":"m.room.join_rules"}"#;
     let rules = Rules::of("11").expect("version 11 is in the table");
-    let pdu = Pdu::load(json.into(), owned_event_id!("$default"), rules);
+    let pdu = Pdu::load(json, owned_event_id!("$default"), rules);
     Arc::new(pdu.expect("the text has every field of an event"))
 });
 
@@ -138,8 +136,9 @@ pub struct Rejected {
 }
 
 impl VerifiedPdu {
-    /// Steps 4 and 5 of the checks on receipt: against its auth events (`find_event` as for [`check_auth_events`]) and
-    /// against the state before it (`find_state` as for [`check_state`]).
+    /// Steps 4 and 5 of the checks on receipt: against its auth events (`find_event` as for
+    /// [`check_auth_events`]) and against the state before it (`find_state` as for
+    /// [`check_state`]).
     pub fn authorize(
         self,
         find_event: impl Fn(&EventId) -> Option<Known>,
@@ -155,7 +154,8 @@ impl VerifiedPdu {
     }
 }
 
-/// Step 4 of the checks on receipt alone: for an event whose state before is not known, such as an outlier.
+/// Step 4 of the checks on receipt alone: for an event whose state before is not known, such as an
+/// outlier.
 pub fn check_against_auth_events(
     pdu: &Pdu,
     find: impl Fn(&EventId) -> Option<Known>,
@@ -175,6 +175,9 @@ pub fn check_against_auth_events(
     })
 }
 
+#[cfg(test)]
+#[path = "auth/member_test.rs"]
+mod member_tests;
 #[cfg(test)]
 #[path = "auth_test.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! Events as clients get them: the body once per event, and the reader's own parts spliced in.
 //!
-//! Spec: client-server API, "Room event format", "Stripped state"; for `redacts`, room version 11, "Redactions".
+//! Spec: client-server API, "Room event format", "Stripped state"; for `redacts`, room version 11,
+//! "Redactions".
 
 use std::fmt::Write as _;
 
@@ -11,11 +12,11 @@ use crate::{
     pdu::Pdu,
 };
 
-/// The client format of an event without `room_id` and `unsigned`: an object's text with both braces, never empty.
-/// Serialised once and shared by all readers; [`splice`] adds the rest.
+/// The client format of an event without `room_id` and `unsigned`: an object's text with both
+/// braces, never empty. Serialised once and shared by all readers; [`splice`] adds the rest.
 ///
-/// A redaction has its `redacts` in both places, at the top level and in the content, since clients know only the one
-/// or the other.
+/// A redaction has its `redacts` in both places, at the top level and in the content, since clients
+/// know only the one or the other.
 pub fn client_body(pdu: &Pdu) -> Box<str> {
     let mut out = String::with_capacity(pdu.content().len() + 256);
     out.push_str("{\"content\":");
@@ -57,7 +58,8 @@ pub fn splice(body: &str, add: Splice<'_>, out: &mut String) {
     out.push('}');
 }
 
-/// The stripped form of a state event (`content`, `sender`, `state_key`, `type`); `None` if it is no state event.
+/// The stripped form of a state event (`content`, `sender`, `state_key`, `type`); `None` if it is
+/// no state event.
 pub fn stripped_state(pdu: &Pdu) -> Option<String> {
     pdu.state_key()?;
     let mut out = String::with_capacity(pdu.content().len() + 128);

@@ -1,5 +1,5 @@
-//! The clock and the source of randomness as the layers above see them: traits only. The daemon hands in the operating
-//! system's, tests hand in ones that they control.
+//! The clock and the source of randomness as the layers above see them: traits only. The daemon
+//! hands in the operating system's, tests hand in ones that they control.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Events of our own: from what somebody wants to send to a signed event.
 //!
-//! The event is put together from pieces in canonical order, so that the content is the only thing that is parsed, and
-//! the redacted canonical bytes are made once for the signature and for the reference hash.
+//! The event is put together from pieces in canonical order, so that the content is the only thing
+//! that is parsed, and the redacted canonical bytes are made once for the signature and for the
+//! reference hash.
 //!
 //! Spec: server-server API, "Adding hashes and signatures to outgoing events".
 
@@ -15,9 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     hash::{encode_reference_hash, reference_hash, sha256, text_to_sign},
-    json::{
-        Form, JsonError, Object, Text, Value, bytes_to_hash, parse_object, write_string,
-    },
+    json::{Form, JsonError, Object, Text, Value, bytes_to_hash, parse_object, write_string},
     pdu::{FormatError, Pdu},
     redact::write_redacted_content,
     rules::Rules,
@@ -37,14 +36,16 @@ pub struct Draft {
     pub state_key: Option<String>,
     /// Its content: a JSON object, in any form.
     pub content: Box<RawValue>,
-    /// The event that a redaction redacts; put where the room version wants it. `None` for any other type.
+    /// The event that a redaction redacts; put where the room version wants it. `None` for any
+    /// other type.
     pub redacts: Option<OwnedEventId>,
 }
 
 /// Where a draft goes in its room.
 #[derive(Clone, Debug)]
 pub struct Placement {
-    /// The room; `None` exactly for the create event of a room whose id is computed from it (room version 12).
+    /// The room; `None` exactly for the create event of a room whose id is computed from it (room
+    /// version 12).
     pub room_id: Option<OwnedRoomId>,
     /// When it is sent, in milliseconds since the epoch.
     pub origin_server_ts: u64,
@@ -81,8 +82,8 @@ impl From<&Pdu> for Reference {
 /// Why a draft cannot become an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
-    /// The content is no object, or holds what canonical JSON does not have. Even where the room version would accept
-    /// it from others, we send only canonical JSON.
+    /// The content is no object, or holds what canonical JSON does not have. Even where the room
+    /// version would accept it from others, we send only canonical JSON.
     #[error("the content is not acceptable: {0}")]
     Content(#[from] JsonError),
     /// It breaks the event format or a size limit.
@@ -139,8 +140,9 @@ impl Draft {
             None => format!("${}", encode_reference_hash(to_sign.as_bytes(), rules)),
         };
         let event_id = EventId::parse(event_id).map_err(|_| FormatError::Invalid("event_id"))?;
-        // What we have just written is read as any other event, so that our own pass the very checks of others'.
-        Ok(SignedPdu(Pdu::load(json.into(), event_id, rules)?))
+        // What we have just written is read as any other event, so that our own pass the very
+        // checks of others'.
+        Ok(SignedPdu(Pdu::load(json, event_id, rules)?))
     }
 }
 
@@ -170,10 +172,8 @@ impl Pieces {
             write_string(&id, &mut until_hashes);
             event_id = Some(id);
         }
-        let until_content = format!(
-            "{{\"auth_events\":{},\"content\":",
-            references(&placement.auth_events, rules)
-        );
+        let until_content =
+            format!("{{\"auth_events\":{},\"content\":", references(&placement.auth_events, rules));
         let until_redacts = format!(
             ",\"origin_server_ts\":{},\"prev_events\":{}",
             placement.origin_server_ts.min(MAX_DEPTH),
@@ -197,7 +197,8 @@ impl Pieces {
         Ok(Pieces { event_id, until_content, until_hashes, until_redacts, until_signatures, end })
     }
 
-    /// The event's text in canonical order, with or without its hashes, top-level `redacts` and signatures.
+    /// The event's text in canonical order, with or without its hashes, top-level `redacts` and
+    /// signatures.
     fn join<'a>(
         &'a self,
         content: &'a str,
@@ -241,7 +242,8 @@ fn references(references: &[Reference], rules: &Rules) -> String {
     out
 }
 
-/// An event with hashes and signatures that nobody has checked yet: our own just now, or another server's.
+/// An event with hashes and signatures that nobody has checked yet: our own just now, or another
+/// server's.
 #[derive(Clone, Debug)]
 pub struct SignedPdu(pub(crate) Pdu);
 
@@ -251,7 +253,8 @@ impl SignedPdu {
         Pdu::parse(json, rules).map(SignedPdu)
     }
 
-    /// Our own event needs no check of its signature and hash: [`Draft::complete`] has just made them.
+    /// Our own event needs no check of its signature and hash: [`Draft::complete`] has just made
+    /// them.
     pub fn into_own(self) -> VerifiedPdu {
         VerifiedPdu::trusted(self.0)
     }
@@ -261,8 +264,9 @@ impl SignedPdu {
         &self.0
     }
 
-    /// Adds this server's signature to an event of another server's: a join through a restricted rule that we
-    /// authorise, an invite to one of our users. An event that would grow beyond the limit by it is refused.
+    /// Adds this server's signature to an event of another server's: a join through a restricted
+    /// rule that we authorise, an invite to one of our users. An event that would grow beyond the
+    /// limit by it is refused.
     pub fn countersign(&self, signer: Signer<'_>) -> Result<SignedPdu, FormatError> {
         let pdu = &self.0;
         let rules = pdu.rules();
@@ -270,16 +274,16 @@ impl SignedPdu {
         let message = text_to_sign(&object, rules);
         let signature = signer.key.sign(&bytes_to_hash(&message, rules.json));
         add_signature(&mut object, signer.server, &signer.key.key_id(), &signature);
-        let signed = Pdu::of(&object, rules, Some(pdu.event_id().to_owned()))?;
-        if signed.json().len() > MAX_EVENT_BYTES {
+        let both = Pdu::of(&object, rules, Some(pdu.event_id().to_owned()))?;
+        if both.json().len() > MAX_EVENT_BYTES {
             return Err(FormatError::TooLarge);
         }
-        Ok(SignedPdu(signed))
+        Ok(SignedPdu(both))
     }
 }
 
-/// The room that an event claims to be in, read without any check: for finding its room version. `None` when it has
-/// none, as the create events of room version 12.
+/// The room that an event claims to be in, read without any check: for finding its room version.
+/// `None` when it has none, as the create events of room version 12.
 pub fn claimed_room_id(json: &str) -> Option<OwnedRoomId> {
     // The lenient form, since the room version is not known yet.
     let object: Object<'_> = parse_object(json, Form::Lenient).ok()?;

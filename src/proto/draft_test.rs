@@ -2,7 +2,7 @@ use ruma::server_name;
 use serde_json::json;
 
 use super::*;
-use crate::test_room::{ALICE, Maker, Send, SEED_LINE, message, state_event};
+use crate::test_room::{ALICE, Maker, SEED_LINE, Send, message, state_event};
 
 fn complete(draft: &Draft, placement: &Placement, version: &str) -> Result<SignedPdu, DraftError> {
     let key = SigningKey::parse(SEED_LINE).unwrap();
@@ -32,11 +32,16 @@ fn the_json_is_canonical_in_every_version() {
         let signed = complete(&draft, &placement(), rules.id).unwrap();
         let json = signed.pdu().json();
         assert_eq!(crate::json::canonical(json, Form::Strict).as_deref(), Ok(json));
-        assert_eq!(signed.pdu().content(), r#"{"a":{"y":true,"z":1},"b":[1,null],"body":"\u0007\"x\""}"#);
+        assert_eq!(
+            signed.pdu().content(),
+            r#"{"a":{"y":true,"z":1},"b":[1,null],"body":"\u0007\"x\""}"#
+        );
         assert_eq!(signed.pdu().depth(), 3);
         assert_eq!(signed.pdu().prev_events(), ["$prev:a.example"]);
-        assert_eq!(json.contains(r#"["$prev:a.example",{"sha256":"prevhash"}]"#),
-            rules.references_carry_hashes());
+        assert_eq!(
+            json.contains(r#"["$prev:a.example",{"sha256":"prevhash"}]"#),
+            rules.references_carry_hashes()
+        );
     }
 }
 
@@ -116,10 +121,8 @@ fn too_large_and_too_long() {
     let error = complete(&draft, &placement(), "12").unwrap_err();
     assert_eq!(error, DraftError::Format(FormatError::TooLong("type")));
 
-    let many = Placement {
-        prev_events: vec![placement().prev_events[0].clone(); 21],
-        ..placement()
-    };
+    let many =
+        Placement { prev_events: vec![placement().prev_events[0].clone(); 21], ..placement() };
     let error = complete(&Maker::draft(message(ALICE)), &many, "12").unwrap_err();
     assert_eq!(error, DraftError::Format(FormatError::TooLong("prev_events")));
 }

@@ -6,8 +6,8 @@ use ruma::{OwnedRoomId, OwnedUserId};
 
 use crate::{json::parse_object, pdu::Pdu};
 
-/// The parts of a `RoomEventFilter` that look at one event alone. A missing list of what passes lets everything pass,
-/// an empty one nothing; what is excluded is excluded even if it also passes.
+/// The parts of a `RoomEventFilter` that look at one event alone. A missing list of what passes
+/// lets everything pass, an empty one nothing; what is excluded is excluded even if it also passes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventFilter<'a> {
     /// Types that pass; `*` stands for any characters.

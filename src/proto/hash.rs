@@ -1,6 +1,7 @@
 //! Content hash and reference hash of an event.
 //!
-//! Spec: server-server API, "Calculating the content hash for an event", "Calculating the reference hash for an event".
+//! Spec: server-server API, "Calculating the content hash for an event", "Calculating the reference
+//! hash for an event".
 
 use base64::Engine;
 use ring::digest::{Context, SHA256};
@@ -14,8 +15,8 @@ use crate::{
     signing::{BASE64, BASE64_URL},
 };
 
-/// The reference hash in unpadded Base64: what room versions 1 and 2 put beside an event's id, and what the id is made
-/// of in later ones (from version 4 with the URL-safe alphabet).
+/// The reference hash in unpadded Base64: what room versions 1 and 2 put beside an event's id, and
+/// what the id is made of in later ones (from version 4 with the URL-safe alphabet).
 pub fn reference_hash(pdu: &Pdu) -> String {
     parse_object(pdu.json(), pdu.rules().json)
         .map(|object| reference_hash_of(&object, pdu.rules()))
@@ -40,7 +41,8 @@ pub(crate) fn reference_hash_of(object: &Object<'_>, rules: &Rules) -> String {
     encode_reference_hash(&bytes_to_hash(&text, rules.json), rules)
 }
 
-/// What an event's signatures and its reference hash go over: it is redacted and without signatures.
+/// What an event's signatures and its reference hash go over: it is redacted and without
+/// signatures.
 pub(crate) fn text_to_sign(object: &Object<'_>, rules: &Rules) -> String {
     let mut text = String::with_capacity(512);
     write_redacted(object, rules, false, &mut text);

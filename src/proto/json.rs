@@ -1,14 +1,15 @@
-//! JSON as events need it: parsed without copying, written canonically, in the strict form of room versions 6 and later
-//! and in the lenient form of versions 1 to 5.
+//! JSON as events need it: parsed without copying, written canonically, in the strict form of room
+//! versions 6 and later and in the lenient form of versions 1 to 5.
 //!
-//! Both forms sort keys by code point, keep the last of duplicate keys (as every Python server does, and so that no two
-//! readers of one event can disagree) and escape as little as possible. They differ in what they accept:
+//! Both forms sort keys by code point, keep the last of duplicate keys (as every Python server
+//! does, and so that no two readers of one event can disagree) and escape as little as possible.
+//! They differ in what they accept:
 //!
 //! | | strict | lenient |
 //! |---|---|---|
 //! | integers | −2⁵³+1 … 2⁵³−1 | any, up to [`MAX_DIGITS`] digits |
 //! | floats | refused | written as Python's `repr` writes them, since Synapse hashed them so |
-//! | lone surrogates | refused | kept as an escape in text, three bytes of generalised UTF-8 in what is hashed |
+//! | lone surrogates | refused | an escape in text, generalised UTF-8 in what is hashed |
 //!
 //! Spec: appendices, "Canonical JSON"; room version 6, "Canonical JSON".
 
@@ -28,7 +29,8 @@ pub use self::{
 /// Which JSON is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Canonical JSON as specified: room versions 6 and later, and everything that is no room event.
+    /// Canonical JSON as specified: room versions 6 and later, and everything that is no room
+    /// event.
     Strict,
     /// What Synapse accepted in room versions 1 to 5.
     Lenient,

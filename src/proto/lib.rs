@@ -1,11 +1,11 @@
-//! The pure protocol: rules per room version, events, authorization, state resolution, visibility. No clock, no
-//! randomness, no file and no socket.
+//! The pure protocol: rules per room version, events, authorization, state resolution, visibility.
+//! No clock, no randomness, no file and no socket.
 //!
 //! An event's way, as types:
 //!
 //! ```text
 //! Draft ──complete──▶ SignedPdu ─┐ own: into_own
-//! foreign JSON ─parse─▶ SignedPdu ─┴ verify ──▶ VerifiedPdu ──authorize──▶ AuthorizedPdu
+//! foreign JSON ─parse─▶ SignedPdu ─┴ verify ─▶ VerifiedPdu ─authorize─▶ AuthorizedPdu
 //! ```
 //!
 //! All of them hold a [`pdu::Pdu`], which is what the layers above store, share and read.

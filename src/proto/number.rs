@@ -1,5 +1,6 @@
-//! The store's numbers: rooms, users, servers, events and (type, state key) pairs are 64-bit numbers inside; their text
-//! stands once, in the store. They live here so that state resolution can work over them without knowing a database.
+//! The store's numbers: rooms, users, servers, events and (type, state key) pairs are 64-bit
+//! numbers inside; their text stands once, in the store. They live here so that state resolution
+//! can work over them without knowing a database.
 
 /// Declares a number type with its ways in and out.
 macro_rules! number {

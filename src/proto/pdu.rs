@@ -1,14 +1,14 @@
 //! One event: its exact JSON and the fields that the server reads all the time.
 //!
-//! Invariant: the JSON is in canonical form, has the event format of its room version, and the fields say the same as
-//! the JSON. Immutable, so it is shared by reference count.
-//! Spec: server-server API, "PDUs"; the "Event format" of each room version.
+//! Invariant: the JSON is in canonical form, has the event format of its room version, and the
+//! fields say the same as the JSON. Immutable, so it is shared by reference count. Spec:
+//! server-server API, "PDUs"; the "Event format" of each room version.
 
 use std::ops::Range;
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, UInt,
-    UserId, events::TimelineEventType, state_res::Event,
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, RoomId, UInt, UserId,
+    events::TimelineEventType, state_res::Event,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -40,8 +40,9 @@ pub struct Pdu {
 }
 
 impl Pdu {
-    /// Reads an event as another server sent it: checks the room version's event format and every size limit, brings it
-    /// into canonical form and computes its id. `unsigned` is dropped first: nobody has signed what it claims.
+    /// Reads an event as another server sent it: checks the room version's event format and every
+    /// size limit, brings it into canonical form and computes its id. `unsigned` is dropped first:
+    /// nobody has signed what it claims.
     pub fn parse(json: &str, rules: &'static Rules) -> Result<Pdu, FormatError> {
         let mut object = parse_object(json, rules.json)?;
         object.remove("unsigned");
@@ -52,14 +53,14 @@ impl Pdu {
         Ok(pdu)
     }
 
-    /// Reads an event that this server stored earlier, by what [`Pdu::json`] and [`Pdu::event_id`] gave then. Nothing is
-    /// hashed again.
+    /// Reads an event that this server stored earlier, by what [`Pdu::json`] and [`Pdu::event_id`]
+    /// gave then. Nothing is hashed again.
     pub fn load(
-        json: Box<str>,
+        json: impl AsRef<str>,
         event_id: OwnedEventId,
         rules: &'static Rules,
     ) -> Result<Pdu, FormatError> {
-        Pdu::of(&parse_object(&json, rules.json)?, rules, Some(event_id))
+        Pdu::of(&parse_object(json.as_ref(), rules.json)?, rules, Some(event_id))
     }
 
     /// Makes an event of an object; its id is computed if it is not handed in.
@@ -76,13 +77,17 @@ impl Pdu {
         };
         let mut json = String::with_capacity(1024);
         let mut content = 0..0;
-        object.write_members(&mut json, |_| true, |key, value, out| {
-            let start = out.len();
-            value.write(out);
-            if key == "content" {
-                content = start..out.len();
-            }
-        });
+        object.write_members(
+            &mut json,
+            |_| true,
+            |key, value, out| {
+                let start = out.len();
+                value.write(out);
+                if key == "content" {
+                    content = start..out.len();
+                }
+            },
+        );
         Pdu::assemble(Parts { rules, json, content, event_id, fields })
     }
 
@@ -110,7 +115,8 @@ impl Pdu {
         self.rules
     }
 
-    /// The event in federation format: canonical JSON, hashes and signatures included, without `unsigned`.
+    /// The event in federation format: canonical JSON, hashes and signatures included, without
+    /// `unsigned`.
     pub fn json(&self) -> &str {
         &self.json
     }
@@ -170,8 +176,9 @@ impl Pdu {
         serde_json::from_str(self.content())
     }
 
-    /// The content as the authorization rules read it: the same, except that in room versions 1 to 5 floats are cut to
-    /// integers and lone surrogates replaced, so that it is strict canonical JSON.
+    /// The content as the authorization rules read it: the same, except that in room versions 1 to
+    /// 5 floats are cut to integers and lone surrogates replaced, so that it is strict canonical
+    /// JSON.
     pub fn auth_content(&self) -> &RawValue {
         raw(self.fields.tame_content.as_deref().unwrap_or_else(|| self.content()))
     }
@@ -184,18 +191,20 @@ impl Pdu {
         serde_json::from_str(&text).ok()
     }
 
-    /// The `membership` of an `m.room.member` event; `None` for any other, and for one that is not specified.
+    /// The `membership` of an `m.room.member` event; `None` for any other, and for one that is not
+    /// specified.
     pub fn membership(&self) -> Option<Membership> {
         self.fields.membership
     }
 
-    /// When its sender's server says it was sent, in milliseconds since the epoch. Nobody has checked that: it may be
-    /// negative or far in the future.
+    /// When its sender's server says it was sent, in milliseconds since the epoch. Nobody has
+    /// checked that: it may be negative or far in the future.
     pub fn origin_server_ts(&self) -> i64 {
         self.fields.origin_server_ts
     }
 
-    /// The depth that it claims: in room versions 1 to 5 up to 2⁶³−1, later up to [`crate::size::MAX_DEPTH`].
+    /// The depth that it claims: in room versions 1 to 5 up to 2⁶³−1, later up to
+    /// [`crate::size::MAX_DEPTH`].
     pub fn depth(&self) -> u64 {
         self.fields.depth
     }
@@ -210,7 +219,8 @@ impl Pdu {
         &self.fields.auth_events
     }
 
-    /// The event that a redaction names, wherever the room version keeps it; `None` for any other type.
+    /// The event that a redaction names, wherever the room version keeps it; `None` for any other
+    /// type.
     pub fn redacts(&self) -> Option<&EventId> {
         self.fields.redacts.as_deref()
     }
@@ -223,12 +233,15 @@ impl Pdu {
         EventId::parse(format!("${}", &self.room_id.as_str()[1..])).ok()
     }
 
-    /// The event after redaction, with the same id: what is kept of one whose content hash is wrong, or that somebody
-    /// redacted.
+    /// The event after redaction, with the same id: what is kept of one whose content hash is
+    /// wrong, or that somebody redacted.
+    ///
+    /// # Panics
+    /// Never: redaction keeps every field that an event must have.
     #[must_use]
     pub fn redacted(&self) -> Pdu {
         redacted_json(self)
-            .and_then(|json| Pdu::load(json.into(), self.event_id.clone(), self.rules).ok())
+            .and_then(|json| Pdu::load(json, self.event_id.clone(), self.rules).ok())
             .expect("redaction keeps every field that an event must have")
     }
 }

@@ -1,7 +1,8 @@
 //! Power levels of a room, as the authorization rules see them.
 //!
-//! For asking before an event is made (who can invite, what a user may do); whether an event is allowed is
-//! [`crate::auth`]'s to say. Spec: client-server API, `m.room.power_levels`; the "Authorisation rules" of each version.
+//! For asking before an event is made (who can invite, what a user may do); whether an event is
+//! allowed is [`crate::auth`]'s to say. Spec: client-server API, `m.room.power_levels`; the
+//! "Authorisation rules" of each version.
 
 use std::collections::BTreeMap;
 
@@ -92,10 +93,13 @@ pub struct Powers {
 }
 
 impl Powers {
-    /// Reads them from the room's create event and, if it has one, its power levels event. A value that is no level
-    /// counts as missing: such an event is not allowed into a room.
+    /// Reads them from the room's create event and, if it has one, its power levels event. A value
+    /// that is no level counts as missing: such an event is not allowed into a room.
     pub fn of(create: &Pdu, power_levels: Option<&Pdu>) -> Powers {
-        Powers { creators: creators(create), ..Powers::without_creator(create.rules(), power_levels) }
+        Powers {
+            creators: creators(create),
+            ..Powers::without_creator(create.rules(), power_levels)
+        }
     }
 
     /// As [`Powers::of`], where nobody knows who made the room.
@@ -116,7 +120,8 @@ impl Powers {
         }
     }
 
-    /// The room's creators: one, or in room version 12 several. Empty if the create event does not name one.
+    /// The room's creators: one, or in room version 12 several. Empty if the create event does not
+    /// name one.
     pub fn creators(&self) -> &[OwnedUserId] {
         &self.creators
     }

@@ -92,16 +92,16 @@ fn strings_and_floats_count_where_the_version_lets_them() {
 #[test]
 fn several_creators() {
     let (mut maker, tip) = room("12");
-    let mut creators = |content: Json| {
+    let mut of = |content: Json| {
         let pdu = maker.make(state_event(ALICE, "m.x", "", content), &[], &tip.state);
-        super::creators(&pdu)
+        creators(&pdu)
     };
-    assert_eq!(creators(json!({"additional_creators": [BOB, ALICE, BOB]})), [ALICE, BOB]);
-    assert_eq!(creators(json!({})), [ALICE]);
+    assert_eq!(of(json!({"additional_creators": [BOB, ALICE, BOB]})), [ALICE, BOB]);
+    assert_eq!(of(json!({})), [ALICE]);
     let (mut maker, tip) = room("11");
     let event = state_event(ALICE, "m.x", "", json!({"additional_creators": [BOB]}));
-    assert_eq!(super::creators(&maker.make(event, &[], &tip.state)), [ALICE]);
+    assert_eq!(creators(&maker.make(event, &[], &tip.state)), [ALICE]);
     let (mut maker, tip) = room("10");
     let event = state_event(ALICE, "m.x", "", json!({"creator": BOB}));
-    assert_eq!(super::creators(&maker.make(event, &[], &tip.state)), [BOB]);
+    assert_eq!(creators(&maker.make(event, &[], &tip.state)), [BOB]);
 }

@@ -11,10 +11,10 @@ use crate::{
     rules::Rules,
 };
 
-/// Whether this redaction, allowed by the authorization rules, is to be applied to this event: both are of one room,
-/// and the redaction's sender has the redact level or is of the server of the event's sender. In room versions 1 and 2
-/// the authorization rules have said all there is to say about the sender. `powers` are those of the state before the
-/// redaction.
+/// Whether this redaction, allowed by the authorization rules, is to be applied to this event: both
+/// are of one room, and the redaction's sender has the redact level or is of the server of the
+/// event's sender. In room versions 1 and 2 the authorization rules have said all there is to say
+/// about the sender. `powers` are those of the state before the redaction.
 pub fn may_apply(redaction: &Pdu, target: &Pdu, powers: &Powers) -> bool {
     if redaction.room_id() != target.room_id() || redaction.redacts() != Some(target.event_id()) {
         return false;

@@ -34,7 +34,8 @@ fn contents() -> Vec<(&'static str, Json)> {
 
 fn event(event_type: &str, content: &Json) -> Json {
     json!({
-        "auth_events": [], "content": content, "depth": 1, "event_id": "$e:a", "hashes": {"sha256": "h"},
+        "auth_events": [], "content": content, "depth": 1, "event_id": "$e:a",
+        "hashes": {"sha256": "h"},
         "membership": "join", "origin": "a", "origin_server_ts": 1, "prev_events": [],
         "prev_state": [], "redacts": "$x:a", "room_id": "!r:a", "sender": "@a:a", "signatures":
         {"a": {"ed25519:1": "s"}}, "state_key": "", "type": event_type, "unsigned": {"age": 1},
@@ -140,9 +141,13 @@ fn who_may_redact_what() {
         let create = tip.get("m.room.create", "").unwrap().clone();
         let levels = tip.get("m.room.power_levels", "").unwrap().clone();
         let powers = Powers::of(&create, Some(&levels));
-        let mut applies = |sender: &str, redacts: &Pdu| {
-            let send =
-                Send { sender, event_type: "m.room.redaction", state_key: None, content: json!({}) };
+        let applies = |sender: &str, redacts: &Pdu| {
+            let send = Send {
+                sender,
+                event_type: "m.room.redaction",
+                state_key: None,
+                content: json!({}),
+            };
             let mut draft = Maker::draft(send);
             draft.redacts = Some(redacts.event_id().to_owned());
             let placement = maker.placement(&draft, &[], &tip.state);

@@ -1,8 +1,8 @@
 //! State resolution over the store's numbers: versions 1, 2 and 2.1.
 //!
-//! Pure: whatever it must know about events it asks a [`Source`]. States are persistent maps; the result shares its
-//! unconflicted part with the first of them, and nothing of the size of a state is copied: the work grows with what the
-//! states differ in.
+//! Pure: whatever it must know about events it asks a [`Source`]. States are persistent maps; the
+//! result shares its unconflicted part with the first of them, and nothing of the size of a state
+//! is copied: the work grows with what the states differ in.
 //!
 //! ```text
 //! states ─▶ conflicted: split ─┬─▶ v1
@@ -44,17 +44,15 @@ pub struct ResolutionEvent {
     pub pdu: Arc<Pdu>,
 }
 
-/// What resolution asks about the room's events. Each question is asked a few times per resolution, with everything
-/// that it then needs, so that an answer can be one query.
+/// What resolution asks about the room's events. Each question is asked a few times per resolution,
+/// with everything that it then needs, so that an answer can be one query.
 pub trait Source {
     /// What may go wrong in answering.
     type Error;
 
     /// These events, in any order; one that is not known, or is no state event, is left out.
-    fn events(
-        &mut self,
-        numbers: &[EventNumber],
-    ) -> Result<Vec<Arc<ResolutionEvent>>, Self::Error>;
+    fn events(&mut self, numbers: &[EventNumber])
+    -> Result<Vec<Arc<ResolutionEvent>>, Self::Error>;
 
     /// The number of a type and state key; `None` if nothing in the store has it.
     fn key(
@@ -66,13 +64,13 @@ pub trait Source {
     /// The room's create event. Asked only where the room's id tells it (room version 12).
     fn create_event(&mut self) -> Result<Option<EventNumber>, Self::Error>;
 
-    /// The auth difference of the states: every event that is in the full auth chain of at least one of them and not in
-    /// that of all. The full auth chain of a state is the union of its events' auth chains. Asked only for versions 2
-    /// and 2.1.
+    /// The auth difference of the states: every event that is in the full auth chain of at least
+    /// one of them and not in that of all. The full auth chain of a state is the union of its
+    /// events' auth chains. Asked only for versions 2 and 2.1.
     fn auth_difference(&mut self, states: &[StateMap]) -> Result<Vec<EventNumber>, Self::Error>;
 
-    /// The conflicted state subgraph: every event on a path of auth events from one of these events to another one,
-    /// ends included. Asked only for version 2.1.
+    /// The conflicted state subgraph: every event on a path of auth events from one of these events
+    /// to another one, ends included. Asked only for version 2.1.
     fn conflicted_subgraph(
         &mut self,
         conflicted: &[EventNumber],
@@ -90,8 +88,8 @@ pub enum ResolveError<E> {
     Missing(EventNumber),
 }
 
-/// Resolves the states after the previous events of an event (or after the forward extremities) into one. No state
-/// gives the empty one, a single state itself.
+/// Resolves the states after the previous events of an event (or after the forward extremities)
+/// into one. No state gives the empty one, a single state itself.
 pub fn resolve<S: Source>(
     rules: &'static Rules,
     states: &[StateMap],

@@ -1,7 +1,7 @@
 //! The rules that a room version selects. Nothing else in the server compares room versions.
 //!
-//! Invariant: every version that [`Rules::of`] knows is complete: creating, joining, checking and resolving all work.
-//! Spec: "Room versions", and one page per version.
+//! Invariant: every version that [`Rules::of`] knows is complete: creating, joining, checking and
+//! resolving all work. Spec: "Room versions", and one page per version.
 
 use std::ops::Deref;
 
@@ -21,7 +21,8 @@ pub enum StateResolution {
     V1,
     /// Room versions 2 to 11: reverse topological power ordering and mainline.
     V2,
-    /// Room version 12: as [`StateResolution::V2`], from an empty state and with the conflicted state subgraph.
+    /// Room version 12: as [`StateResolution::V2`], from an empty state and with the conflicted
+    /// state subgraph.
     V2_1,
 }
 
@@ -77,6 +78,9 @@ impl Rules {
     }
 
     /// The version as ruma's type.
+    ///
+    /// # Panics
+    /// Never: every identifier in the table is a valid one.
     pub fn version(&self) -> RoomVersionId {
         RoomVersionId::try_from(self.id).expect("every identifier in the table is a valid one")
     }
@@ -96,7 +100,8 @@ impl Rules {
         self.ruma.room_id_format == RoomIdFormatVersion::V2
     }
 
-    /// Whether `redacts` stands in the content instead of the top level (room version 11 and later).
+    /// Whether `redacts` stands in the content instead of the top level (room version 11 and
+    /// later).
     pub fn redacts_in_content(&self) -> bool {
         self.ruma.redaction.content_field_redacts
     }

@@ -1,8 +1,12 @@
-//! Ed25519 keys: ours for signing, others' for checking, and signed JSON objects that are no events.
+//! Ed25519 keys: ours for signing, others' for checking, and signed JSON objects that are no
+//! events.
 //!
 //! Spec: appendices, "Signing JSON"; server-server API, "Retrieving server keys".
 
-use base64::{Engine, alphabet, engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig}};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use ruma::ServerName;
 
@@ -64,8 +68,8 @@ impl SigningKey {
         SigningKey { pair, seed, version: version.into() }
     }
 
-    /// Reads a key as Synapse writes it: `ed25519 a_ABCD base64`. Empty lines and lines that start with `#` are skipped;
-    /// of several keys the first counts.
+    /// Reads a key as Synapse writes it: `ed25519 a_ABCD base64`. Empty lines and lines that start
+    /// with `#` are skipped; of several keys the first counts.
     pub fn parse(text: &str) -> Result<SigningKey, KeyError> {
         let line = text
             .lines()
@@ -144,9 +148,13 @@ impl VerifyKey {
     }
 }
 
-/// Signs a JSON object that is no event (a key answer, a request): the same object in canonical form, with the signature
-/// added to `signatures`. `signatures` and `unsigned` are not signed.
-pub fn sign_object(object: &str, server: &ServerName, key: &SigningKey) -> Result<String, JsonError> {
+/// Signs a JSON object that is no event (a key answer, a request): the same object in canonical
+/// form, with the signature added to `signatures`. `signatures` and `unsigned` are not signed.
+pub fn sign_object(
+    object: &str,
+    server: &ServerName,
+    key: &SigningKey,
+) -> Result<String, JsonError> {
     let mut object = parse_object(object, Form::Strict)?;
     let signature = key.sign(signed_text(&object).as_bytes());
     add_signature(&mut object, server, &key.key_id(), &signature);

@@ -9,7 +9,10 @@ fn specified_json_signatures() {
     let key = SigningKey::parse(SEED_LINE).unwrap();
     assert_eq!(key.key_id(), "ed25519:1");
     let cases = [
-        ("{}", "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"),
+        (
+            "{}",
+            "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ",
+        ),
         (
             r#"{"two": "Two", "one": 1}"#,
             "KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL53+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw",
@@ -19,7 +22,8 @@ fn specified_json_signatures() {
         let signed = sign_object(object, server_name!("domain"), &key).unwrap();
         let value: serde_json::Value = serde_json::from_str(&signed).unwrap();
         assert_eq!(value["signatures"]["domain"]["ed25519:1"], signature);
-        let verifies = |text: &str, server| verify_object(text, server, "ed25519:1", key.verify_key());
+        let verifies =
+            |text: &str, server| verify_object(text, server, "ed25519:1", key.verify_key());
         assert!(verifies(&signed, server_name!("domain")));
         assert!(!verifies(&signed, server_name!("other")));
         assert!(!verifies(&signed.replacen('{', r#"{"three":3,"#, 1), server_name!("domain")));

@@ -10,6 +10,6 @@ pub const MAX_ID_BYTES: usize = 255;
 pub const MAX_PREV_EVENTS: usize = 20;
 /// The most events that one event can name as its auth events.
 pub const MAX_AUTH_EVENTS: usize = 10;
-/// The greatest depth: the greatest integer of canonical JSON. Our own events stop counting there, and a greater claim
-/// is taken as this one.
+/// The greatest depth: the greatest integer of canonical JSON. Our own events stop counting there,
+/// and a greater claim is taken as this one.
 pub const MAX_DEPTH: u64 = (1 << 53) - 1;

@@ -1,7 +1,8 @@
 //! A room's state as a map over the store's numbers.
 //!
-//! The maps are persistent: a clone is one reference count, two states of one room share what they have in common, and
-//! [`imbl::OrdMap::diff`] skips what is shared. Whoever changes a state clones it and inserts.
+//! The maps are persistent: a clone is one reference count, two states of one room share what they
+//! have in common, and [`imbl::OrdMap::diff`] skips what is shared. Whoever changes a state clones
+//! it and inserts.
 
 use crate::number::{EventNumber, StateKeyNumber};
 

@@ -8,10 +8,10 @@ use std::{
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Value as Json, json, value::to_raw_value};
 
 use crate::{
-    auth::{self, Denied, Known},
+    auth::{self, Denied, DeniedKind, Known},
     clock::Random,
     draft::{Draft, Placement, Reference, SignedPdu, Signer},
     pdu::Pdu,
@@ -25,8 +25,10 @@ pub(crate) const SEED_LINE: &str = "ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md
 pub(crate) const ALICE: &str = "@alice:a.example";
 pub(crate) const BOB: &str = "@bob:b.example";
 pub(crate) const CAROL: &str = "@carol:c.example";
+pub(crate) const DAVE: &str = "@dave:b.example";
 
-/// How property tests run: with the same cases each time, unless the environment sets another number of them.
+/// How property tests run: with the same cases each time, unless the environment sets another
+/// number of them.
 pub(crate) fn generated(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig {
@@ -63,14 +65,14 @@ pub(crate) struct Send<'a> {
     pub sender: &'a str,
     pub event_type: &'a str,
     pub state_key: Option<&'a str>,
-    pub content: Value,
+    pub content: Json,
 }
 
 pub(crate) fn state_event<'a>(
     sender: &'a str,
     event_type: &'a str,
     state_key: &'a str,
-    content: Value,
+    content: Json,
 ) -> Send<'a> {
     Send { sender, event_type, state_key: Some(state_key), content }
 }
@@ -109,11 +111,12 @@ impl Maker {
     }
 
     pub(crate) fn draft(send: Send<'_>) -> Draft {
+        let Send { sender, event_type, state_key, content } = send;
         Draft {
-            sender: OwnedUserId::try_from(send.sender).unwrap(),
-            event_type: send.event_type.into(),
-            state_key: send.state_key.map(Into::into),
-            content: to_raw_value(&send.content).unwrap(),
+            sender: OwnedUserId::try_from(sender).unwrap(),
+            event_type: event_type.into(),
+            state_key: state_key.map(Into::into),
+            content: to_raw_value(&content).unwrap(),
             redacts: None,
         }
     }
@@ -188,7 +191,8 @@ impl Maker {
         let create = self.send(&mut tip, state_event(ALICE, "m.room.create", "", content)).unwrap();
         self.room_id = Some(create.room_id().to_owned());
         self.send(&mut tip, member(ALICE, ALICE, "join")).unwrap();
-        let users = if self.rules.privileged_creators() { json!({}) } else { json!({ ALICE: 100 }) };
+        let users =
+            if self.rules.privileged_creators() { json!({}) } else { json!({ ALICE: 100 }) };
         let powers = json!({ "users": users });
         self.send(&mut tip, state_event(ALICE, "m.room.power_levels", "", powers)).unwrap();
         let rules = json!({ "join_rule": "public" });
@@ -220,4 +224,48 @@ impl Tip {
 
 pub(crate) fn user(id: &str) -> &UserId {
     id.try_into().unwrap()
+}
+
+/// A room of Alice's with Bob and Carol in it.
+pub(crate) struct Room {
+    pub maker: Maker,
+    pub tip: Tip,
+}
+
+impl Room {
+    pub(crate) fn new(version: &str) -> Room {
+        let mut maker = Maker::new(version);
+        let mut tip = maker.room();
+        for user in [BOB, CAROL] {
+            maker.send(&mut tip, member(user, user, "join")).unwrap();
+        }
+        Room { maker, tip }
+    }
+
+    /// What must be allowed, and is applied.
+    pub(crate) fn must(&mut self, send: Send<'_>) {
+        self.maker.send(&mut self.tip, send).unwrap();
+    }
+
+    /// The kind of denial, of an event that is not applied.
+    pub(crate) fn denied(&mut self, send: Send<'_>) -> Option<DeniedKind> {
+        let mut tip = self.tip.clone();
+        self.maker.send(&mut tip, send).err().map(|denied| denied.kind)
+    }
+
+    pub(crate) fn join_rule(&mut self, content: Json) {
+        self.must(state_event(ALICE, "m.room.join_rules", "", content));
+    }
+
+    /// Sets power levels; creators of version 12 are left out of `users`.
+    pub(crate) fn powers(&mut self, mut content: Json) {
+        if !self.maker.rules.privileged_creators() {
+            content["users"][ALICE] = 100.into();
+        }
+        self.must(state_event(ALICE, "m.room.power_levels", "", content));
+    }
+}
+
+pub(crate) fn all() -> impl Iterator<Item = Room> {
+    Rules::all().map(|rules| Room::new(rules.id))
 }

@@ -1,4 +1,5 @@
-//! A [`Source`] over a few events in memory, whose answers about auth chains are the definitions written down.
+//! A [`Source`] over a few events in memory, whose answers about auth chains are the definitions
+//! written down.
 
 use std::{
     collections::{BTreeSet, HashMap},

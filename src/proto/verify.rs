@@ -1,7 +1,8 @@
 //! Signatures and content hash of a received event: steps 2 and 3 of the checks on receipt.
 //!
-//! Spec: server-server API, "Validating hashes and signatures on received events"; room version 5, "Signing key validity
-//! period"; room version 8, "Authorisation rules" (the server that authorises a restricted join signs, too).
+//! Spec: server-server API, "Validating hashes and signatures on received events"; room version 5,
+//! "Signing key validity period"; room version 8, "Authorisation rules" (the server that authorises
+//! a restricted join signs, too).
 
 use std::sync::Arc;
 
@@ -16,13 +17,17 @@ use crate::{
     visibility::Membership,
 };
 
-/// Where the keys of other servers come from. They must be there already; [`required_servers`] and [`key_ids`] say which
-/// are needed.
+/// Where the keys of other servers come from. They must be there already; [`required_servers`] and
+/// [`key_ids`] say which are needed.
 pub trait VerifyKeys {
-    /// The key of this server with this identifier (`ed25519:…`). With `valid_at_ms`, only if it was valid then: room
-    /// versions 5 and later want that for the event's time.
-    fn find(&self, server: &ServerName, key_id: &str, valid_at_ms: Option<i64>)
-    -> Option<VerifyKey>;
+    /// The key of this server with this identifier (`ed25519:…`). With `valid_at_ms`, only if it
+    /// was valid then: room versions 5 and later want that for the event's time.
+    fn find(
+        &self,
+        server: &ServerName,
+        key_id: &str,
+        valid_at_ms: Option<i64>,
+    ) -> Option<VerifyKey>;
 }
 
 /// Why an event is dropped.
@@ -58,14 +63,16 @@ impl VerifiedPdu {
         self.redacted
     }
 
-    /// The event, for one that is stored without having passed authorization: an outlier, a rejected event.
+    /// The event, for one that is stored without having passed authorization: an outlier, a
+    /// rejected event.
     pub fn into_pdu(self) -> Arc<Pdu> {
         self.pdu
     }
 }
 
-/// The servers that must have signed the event: the sender's (unless it is an invite by third-party id), in room
-/// versions 1 and 2 the one in the event's id, and from version 8 on the one that authorised a restricted join.
+/// The servers that must have signed the event: the sender's (unless it is an invite by third-party
+/// id), in room versions 1 and 2 the one in the event's id, and from version 8 on the one that
+/// authorised a restricted join.
 pub fn required_servers(pdu: &Pdu) -> Result<Vec<OwnedServerName>, VerifyError> {
     let mut servers = Vec::with_capacity(2);
     let mut add = |server: &ServerName| {
@@ -75,8 +82,8 @@ pub fn required_servers(pdu: &Pdu) -> Result<Vec<OwnedServerName>, VerifyError> 
     };
     let content = parse_object(pdu.content(), pdu.rules().json).unwrap_or_default();
     let is_member = pdu.type_str() == "m.room.member";
-    let by_third_party = pdu.membership() == Some(Membership::Invite)
-        && content.get("third_party_invite").is_some();
+    let by_third_party =
+        pdu.membership() == Some(Membership::Invite) && content.get("third_party_invite").is_some();
     if !by_third_party {
         add(pdu.sender().server_name());
     }
@@ -100,7 +107,8 @@ pub fn key_ids(pdu: &Pdu, server: &ServerName) -> Vec<String> {
     signatures_of(&event, server).into_iter().map(|(key_id, _)| key_id).collect()
 }
 
-/// Checks every required signature and the content hash; on a wrong hash the result is the redacted event.
+/// Checks every required signature and the content hash; on a wrong hash the result is the redacted
+/// event.
 pub fn verify(signed: SignedPdu, keys: &impl VerifyKeys) -> Result<VerifiedPdu, VerifyError> {
     let pdu = signed.0;
     let rules = pdu.rules();

@@ -65,7 +65,9 @@ fn ours_pass_ruma_in_every_version() {
         let mut tip = maker.room();
         maker.send(&mut tip, message(ALICE)).unwrap();
         maker.send(&mut tip, member(BOB, BOB, "join")).unwrap();
-        maker.send(&mut tip, state_event(ALICE, "m.room.topic", "", json!({"topic": "t"}))).unwrap();
+        maker
+            .send(&mut tip, state_event(ALICE, "m.room.topic", "", json!({"topic": "t"})))
+            .unwrap();
         for pdu in maker.events.values() {
             let object: CanonicalJsonObject = serde_json::from_str(pdu.json()).unwrap();
             let servers = ruma_keys(&["a.example", "b.example"]);
@@ -212,8 +214,8 @@ fn a_countersigned_join_bears_both_signatures() {
     let keys = OneKey(key().verify_key());
     let signed = SignedPdu::parse(&json, rules).unwrap();
     assert!(verify(signed.clone(), &keys).is_err());
-    let signer = Signer { server: server_name!("a.example"), key: &key() };
-    let both = signed.countersign(signer).unwrap();
+    let ours = Signer { server: server_name!("a.example"), key: &key() };
+    let both = signed.countersign(ours).unwrap();
     assert_eq!(both.pdu().event_id(), signed.pdu().event_id());
     assert_eq!(key_ids(both.pdu(), server_name!("a.example")), ["ed25519:1"]);
     assert!(key_ids(both.pdu(), server_name!("c.example")).is_empty());
@@ -250,10 +252,11 @@ fn wild_events_of_old_rooms() {
              \"sender\":\"{BOB}\"{signatures},\"type\":\"m.room.message\"}}"
         )
     };
-    let mut hashed = envelope("", "").into_bytes();
-    let at = hashed.windows(6).position(|window| window == b"\\ud83d").unwrap();
-    hashed.splice(at..at + 6, *b"\xed\xa0\xbd");
-    let hash = Base64::<ruma::serde::base64::Standard>::new(crate::hash::sha256(&[&hashed]).to_vec());
+    let mut message = envelope("", "").into_bytes();
+    let at = message.windows(6).position(|window| window == b"\\ud83d").unwrap();
+    message.splice(at..at + 6, *b"\xed\xa0\xbd");
+    let hash =
+        Base64::<ruma::serde::base64::Standard>::new(crate::hash::sha256(&[&message]).to_vec());
     let hashes = format!(",\"hashes\":{{\"sha256\":\"{}\"}}", hash.encode());
     let to_sign = envelope(&hashes, "").replace(content, "{}");
     let signature = key().sign(to_sign.as_bytes());

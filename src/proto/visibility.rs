@@ -45,7 +45,8 @@ pub enum Membership {
 }
 
 impl Membership {
-    /// Reads the value of a member event's content; `None` for one that is not in the specification.
+    /// Reads the value of a member event's content; `None` for one that is not in the
+    /// specification.
     pub fn parse(value: &str) -> Option<Self> {
         match value {
             "join" => Some(Membership::Join),
@@ -74,11 +75,13 @@ impl Membership {
 pub struct Circumstances {
     /// The visibility in the state before the event.
     pub visibility_before: HistoryVisibility,
-    /// The visibility in the state after the event: another one only if the event is an `m.room.history_visibility`.
+    /// The visibility in the state after the event: another one only if the event is an
+    /// `m.room.history_visibility`.
     pub visibility_after: HistoryVisibility,
     /// The reader's membership before the event.
     pub membership_before: Membership,
-    /// The reader's membership after the event: another one only if the event is the reader's own `m.room.member`.
+    /// The reader's membership after the event: another one only if the event is the reader's own
+    /// `m.room.member`.
     pub membership_after: Membership,
     /// Whether the reader was joined at the event or joined at any later time.
     pub joined_since: bool,
@@ -86,7 +89,8 @@ pub struct Circumstances {
 
 /// Whether the reader may see the event.
 pub fn may_see(circumstances: Circumstances) -> bool {
-    let Circumstances { visibility_before, visibility_after, membership_before, .. } = circumstances;
+    let Circumstances { visibility_before, visibility_after, membership_before, .. } =
+        circumstances;
     let membership_after = circumstances.membership_after;
     let allows = |visibility: HistoryVisibility, membership: Membership| {
         visibility == HistoryVisibility::WorldReadable

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use ruma::UserId;
 
-use crate::{
-    pdu::Pdu,
-    power::Powers,
-    visibility::Membership,
-};
+use crate::{pdu::Pdu, power::Powers, visibility::Membership};
 
 /// What kind of rule denied an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +54,8 @@ struct Look<'a, F> {
     find: &'a F,
 }
 
-/// Tells the kind of rule that has denied an event, by looking at the state in the order of the rules. ruma gives only
-/// words, which may change; the decision itself is never made here.
+/// Tells the kind of rule that has denied an event, by looking at the state in the order of the
+/// rules. ruma gives only words, which may change; the decision itself is never made here.
 pub(super) fn kind<F>(pdu: &Pdu, find: &F) -> DeniedKind
 where
     F: Fn(&str, &str) -> Option<Arc<Pdu>>,

@@ -180,7 +180,8 @@ impl<'a> Parser<'a> {
                 Some(b'\\') => {
                     has_escapes = true;
                     let letter = self.text.as_bytes().get(self.at + 1);
-                    let short = matches!(letter, Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'));
+                    let short =
+                        matches!(letter, Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'));
                     is_canonical &= short;
                     self.at += 2;
                 }
@@ -188,7 +189,8 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.syntax()),
             }
         }
-        // The loop stops at a quote only; a multi-byte character behind a backslash is an error found below.
+        // The loop stops at a quote only; a multi-byte character behind a backslash is an error
+        // found below.
         let raw = self.text.get(start..self.at).ok_or(JsonError::Syntax(start))?;
         self.at += 1;
         if is_canonical {

@@ -1,6 +1,6 @@
 //! Strings of JSON, kept as their canonical text so that most of them are never copied.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, fmt::Write as _};
 
 use super::{Form, JsonError};
 
@@ -17,8 +17,8 @@ impl<'a> Text<'a> {
         Text { escaped: Cow::Borrowed(escaped), has_escapes }
     }
 
-    /// Text as it may stand in a JSON text, valid as far as the positions of its backslashes go; `at` is where it
-    /// stands.
+    /// Text as it may stand in a JSON text, valid as far as the positions of its backslashes go;
+    /// `at` is where it stands.
     pub(super) fn normalise(raw: &str, form: Form, at: usize) -> Result<Self, JsonError> {
         let mut out = String::with_capacity(raw.len());
         let mut rest = raw;
@@ -86,7 +86,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The order of canonical JSON: by code point, which is the order of UTF-8's bytes, and of generalised UTF-8's.
+    /// The order of canonical JSON: by code point, which is the order of UTF-8's bytes, and of
+    /// generalised UTF-8's.
     pub(super) fn order(&self, other: &Text<'_>) -> Ordering {
         if self.has_escapes || other.has_escapes {
             self.bytes().cmp(&other.bytes())
@@ -137,9 +138,14 @@ fn escape_character(character: char, out: &mut String) {
         '\n' => out.push_str("\\n"),
         '\u{c}' => out.push_str("\\f"),
         '\r' => out.push_str("\\r"),
-        '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+        '\0'..='\u{1f}' => escape_unit(u32::from(character), out),
         _ => out.push(character),
     }
+}
+
+fn escape_unit(unit: u32, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\\u{unit:04x}");
 }
 
 enum Problem {
@@ -183,7 +189,7 @@ fn normalise_escape(text: &str, form: Form, out: &mut String) -> Result<usize, P
     }
     match (char::from_u32(u32::from(first)), form) {
         (Some(character), _) => escape_character(character, out),
-        (None, Form::Lenient) => out.push_str(&format!("\\u{first:04x}")),
+        (None, Form::Lenient) => escape_unit(u32::from(first), out),
         (None, Form::Strict) => return Err(Problem::Surrogate),
     }
     Ok(6)
@@ -257,9 +263,10 @@ fn short_escape(letter: u8) -> char {
     }
 }
 
-/// The bytes of a canonical text over which hashes and signatures go: the text itself, except that a lone surrogate,
-/// which only the lenient form has, stands as the three bytes of generalised UTF-8. So did the servers hash that made
-/// such events: they were written in Python 2, whose UTF-8 encoder did that.
+/// The bytes of a canonical text over which hashes and signatures go: the text itself, except that
+/// a lone surrogate, which only the lenient form has, stands as the three bytes of generalised
+/// UTF-8. So did the servers hash that made such events: they were written in Python 2, whose UTF-8
+/// encoder did that.
 pub fn bytes_to_hash(canonical: &str, form: Form) -> Cow<'_, [u8]> {
     if form == Form::Strict || !canonical.contains("\\ud") {
         return Cow::Borrowed(canonical.as_bytes());

@@ -13,7 +13,8 @@ pub enum Value<'a> {
     Bool(bool),
     /// An integer of 64 bits; in the strict form of at most 53.
     Integer(i64),
-    /// A number that only the lenient form has: a float, or an integer of more than 64 bits, in its canonical text.
+    /// A number that only the lenient form has: a float, or an integer of more than 64 bits, in its
+    /// canonical text.
     Number(Cow<'a, str>),
     /// A string.
     String(Text<'a>),
@@ -66,8 +67,9 @@ impl<'a> Value<'a> {
         self.write_with(out, &Value::write_number, &|text, out| text.write(out));
     }
 
-    /// Writes it as strict canonical JSON whatever it holds: numbers cut to integers in range, lone surrogates replaced.
-    /// This is how the authorization rules of room versions 1 to 5 see an event's content.
+    /// Writes it as strict canonical JSON whatever it holds: numbers cut to integers in range, lone
+    /// surrogates replaced. This is how the authorization rules of room versions 1 to 5 see an
+    /// event's content.
     pub fn write_tame(&self, out: &mut String) {
         let write_number = |value: &Value<'_>, out: &mut String| {
             let number = match value {
@@ -209,7 +211,8 @@ impl<'a> Object<'a> {
         self.write_members(out, |_| true, |_, value, out| value.write(out));
     }
 
-    /// Writes the members whose keys pass, each value by `write_value`, which is given the key, too.
+    /// Writes the members whose keys pass, each value by `write_value`, which is given the key,
+    /// too.
     pub(crate) fn write_members(
         &self,
         out: &mut String,

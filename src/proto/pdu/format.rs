@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::TimelineEventType};
+use ruma::{
+    EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::TimelineEventType,
+};
 
 use crate::{
     json::{JsonError, Object, Value},
@@ -63,13 +65,10 @@ impl Fields {
         };
         for object in ["hashes", "signatures"] {
             if event.get(object).is_some_and(|value| value.as_object().is_none()) {
-                return Err(FormatError::Invalid(if object == "hashes" { "hashes" } else { object }));
+                return Err(FormatError::Invalid(object));
             }
         }
-        let state_key = match optional_string(event, "state_key")? {
-            Some(key) => Some(key.into()),
-            None => None,
-        };
+        let state_key = optional_string(event, "state_key")?.map(Into::into);
         Ok(Fields {
             event_id: if rules.has_event_id_field() { Some(event_id(event)?) } else { None },
             room_id: room_id(event, &event_type, rules)?,
@@ -109,8 +108,8 @@ fn string<'a>(event: &'a Object<'_>, field: &'static str) -> Result<Cow<'a, str>
 }
 
 fn event_id(event: &Object<'_>) -> Result<OwnedEventId, FormatError> {
-    let id = EventId::parse(string(event, "event_id")?)
-        .map_err(|_| FormatError::Invalid("event_id"))?;
+    let id =
+        EventId::parse(string(event, "event_id")?).map_err(|_| FormatError::Invalid("event_id"))?;
     // Whose signature is needed, is told by the id.
     if id.server_name().is_none() {
         return Err(FormatError::Invalid("event_id"));
@@ -132,9 +131,7 @@ fn room_id(
             Ok(None)
         };
     }
-    RoomId::parse(string(event, "room_id")?)
-        .map(Some)
-        .map_err(|_| FormatError::Invalid("room_id"))
+    RoomId::parse(string(event, "room_id")?).map(Some).map_err(|_| FormatError::Invalid("room_id"))
 }
 
 fn origin_server_ts(event: &Object<'_>) -> Result<i64, FormatError> {

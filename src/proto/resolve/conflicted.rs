@@ -1,6 +1,7 @@
 //! What states agree on, and what not.
 //!
-//! Spec: room version 2, "Unconflicted state map and conflicted state set"; room version 1, "conflict".
+//! Spec: room version 2, "Unconflicted state map and conflicted state set"; room version 1,
+//! "conflict".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ use crate::{
 /// The keys on which states differ, each with its events.
 pub(super) type Conflicts = BTreeMap<StateKeyNumber, BTreeSet<EventNumber>>;
 
-/// States split into what is in all of them and the rest. Only what differs from the first state is looked at.
+/// States split into what is in all of them and the rest. Only what differs from the first state is
+/// looked at.
 pub(super) struct Split {
     /// What they agree on.
     pub unconflicted: StateMap,
@@ -32,7 +34,8 @@ pub(super) fn split(states: &[StateMap]) -> Split {
     Split { unconflicted, conflicts }
 }
 
-/// Splits by the definition of version 1: only states that have different events under a key are in conflict about it.
+/// Splits by the definition of version 1: only states that have different events under a key are in
+/// conflict about it.
 pub(super) fn split_v1(states: &[StateMap]) -> Split {
     let mut split = split(states);
     let agreed = |events: &BTreeSet<EventNumber>| events.len() == 1;
@@ -48,8 +51,9 @@ fn differing(states: &[StateMap]) -> Conflicts {
     let mut keys = BTreeSet::new();
     for other in others {
         keys.extend(first.diff(other).map(|item| match item {
-            DiffItem::Add(key, _) | DiffItem::Remove(key, _) => *key,
-            DiffItem::Update { old: (key, _), .. } => *key,
+            DiffItem::Add(key, _)
+            | DiffItem::Remove(key, _)
+            | DiffItem::Update { old: (key, _), .. } => *key,
         }));
     }
     let events = |key| states.iter().filter_map(|state| state.get(&key)).copied().collect();

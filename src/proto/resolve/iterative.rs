@@ -41,7 +41,8 @@ impl Building {
     }
 }
 
-/// Whether a state, completed from the event's own auth events, allows the event. Rejected events allow nothing.
+/// Whether a state, completed from the event's own auth events, allows the event. Rejected events
+/// allow nothing.
 fn is_allowed<S: Source>(
     event: &ResolutionEvent,
     state: &StateMap,
@@ -90,8 +91,7 @@ pub(super) fn implied_create<S: Source>(
     if !event.pdu.rules().room_id_is_create_event() {
         return Ok(None);
     }
-    let number: Option<EventNumber> =
-        events.source.create_event().map_err(ResolveError::Source)?;
+    let number: Option<EventNumber> = events.source.create_event().map_err(ResolveError::Source)?;
     match number {
         Some(number) => events.find(number),
         None => Ok(None),

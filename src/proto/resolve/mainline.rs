@@ -2,11 +2,7 @@
 //!
 //! Spec: room version 2, "Mainline ordering".
 
-use std::{
-    cmp::Reverse,
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
     ResolutionEvent, ResolveError, Source,
@@ -17,7 +13,8 @@ use crate::number::EventNumber;
 /// The position of an event whose power levels are not of the mainline: greater than every other.
 const NOWHERE: usize = usize::MAX;
 
-/// Orders events by the mainline of this power levels event: oldest position first, then by time, then by id.
+/// Orders events by the mainline of this power levels event: oldest position first, then by time,
+/// then by id.
 pub(super) fn sorted<S: Source>(
     remaining: Vec<Arc<ResolutionEvent>>,
     newest: Option<Arc<ResolutionEvent>>,
@@ -30,11 +27,7 @@ pub(super) fn sorted<S: Source>(
     }
     placed.sort_by(|(one_position, one), (other_position, other)| {
         let one_key = (Reverse(*one_position), one.pdu.origin_server_ts(), one.pdu.event_id());
-        one_key.cmp(&(
-            Reverse(*other_position),
-            other.pdu.origin_server_ts(),
-            other.pdu.event_id(),
-        ))
+        one_key.cmp(&(Reverse(*other_position), other.pdu.origin_server_ts(), other.pdu.event_id()))
     });
     Ok(placed.into_iter().map(|(_, event)| event).collect())
 }
@@ -58,7 +51,8 @@ impl Mainline {
         Ok(Mainline(positions))
     }
 
-    /// The position of the first power levels event of the mainline on the way down from this event.
+    /// The position of the first power levels event of the mainline on the way down from this
+    /// event.
     fn position<S: Source>(
         &mut self,
         event: &ResolutionEvent,

@@ -20,8 +20,8 @@ use crate::{
     visibility::Membership,
 };
 
-/// Step 1: the power events of the full conflicted set, with those of their auth chains that belong to it, in reverse
-/// topological power order.
+/// Step 1: the power events of the full conflicted set, with those of their auth chains that belong
+/// to it, in reverse topological power order.
 pub(super) fn sorted<S: Source>(
     full: &BTreeSet<EventNumber>,
     events: &mut Events<'_, S>,
@@ -47,7 +47,8 @@ pub(super) fn sorted<S: Source>(
     Ok(topological(&ranked))
 }
 
-/// Whether an event may take something from somebody. As Synapse and ruma do it, the create event counts, too.
+/// Whether an event may take something from somebody. As Synapse and ruma do it, the create event
+/// counts, too.
 fn is_power_event(pdu: &Pdu) -> bool {
     match pdu.type_str() {
         "m.room.power_levels" | "m.room.join_rules" | "m.room.create" => {
@@ -73,17 +74,13 @@ fn rank<S: Source>(
     }
     with_power.sort_by(|(one_power, one), (other_power, other)| {
         let one_key = (Reverse(*one_power), one.pdu.origin_server_ts(), one.pdu.event_id());
-        one_key.cmp(&(
-            Reverse(*other_power),
-            other.pdu.origin_server_ts(),
-            other.pdu.event_id(),
-        ))
+        one_key.cmp(&(Reverse(*other_power), other.pdu.origin_server_ts(), other.pdu.event_id()))
     });
     Ok(with_power.into_iter().map(|(_, event)| event).collect())
 }
 
-/// Kahn's algorithm: auth events first, and of those that may come next always the one of the lowest rank, which is its
-/// index.
+/// Kahn's algorithm: auth events first, and of those that may come next always the one of the
+/// lowest rank, which is its index.
 fn topological(ranked: &[Arc<ResolutionEvent>]) -> Vec<Arc<ResolutionEvent>> {
     let ranks: HashMap<EventNumber, usize> =
         ranked.iter().enumerate().map(|(rank, event)| (event.number, rank)).collect();

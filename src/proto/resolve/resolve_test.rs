@@ -1,4 +1,5 @@
-//! Versions 2 and 2.1: against ruma-state-res on generated forks, and on cases that show what the algorithm is for.
+//! Versions 2 and 2.1: against ruma-state-res on generated forks, and on cases that show what the
+//! algorithm is for.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -67,15 +68,22 @@ struct Step {
     at: (usize, usize),
     /// Whether a new branch begins here.
     forks: bool,
-    /// How much later than the last event; nothing makes ties, and negative steps clocks that differ.
+    /// How much later than the last event; nothing makes ties, and negative steps clocks that
+    /// differ.
     later: i64,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let branch = || 0..4_usize;
     (0..4_usize, 0..4_usize, 0..12_u8, -1..110_i64, (branch(), branch()), any::<bool>(), -3..4_i64)
-        .prop_map(|(actor, target, action, level, at, forks, later)| {
-            Step { actor, target, action, level, at, forks, later }
+        .prop_map(|(actor, target, action, level, at, forks, later)| Step {
+            actor,
+            target,
+            action,
+            level,
+            at,
+            forks,
+            later,
         })
 }
 
@@ -83,7 +91,8 @@ fn send_of<'a>(step: &Step, state: &State) -> Send<'a> {
     let (actor, target) = (USERS[step.actor], USERS[step.target]);
     let levels = || {
         let key = ("m.room.power_levels".to_owned(), String::new());
-        // A resolution may leave the room without power levels: that is what version 2.1 is against.
+        // A resolution may leave the room without power levels: that is what version 2.1 is
+        // against.
         let text = state.get(&key).map_or(r#"{"users":{}}"#, |pdu| pdu.content());
         let mut content: Value = serde_json::from_str(text).unwrap();
         let field = ["ban", "kick", "state_default", "users_default", "invite"];
@@ -102,7 +111,8 @@ fn send_of<'a>(step: &Step, state: &State) -> Send<'a> {
         5 => member(actor, target, "invite"),
         6 | 7 => state_event(actor, "m.room.power_levels", "", levels()),
         8 => {
-            let rule = ["public", "invite", "private"][usize::try_from(step.level + 1).unwrap() % 3];
+            let rule =
+                ["public", "invite", "private"][usize::try_from(step.level + 1).unwrap() % 3];
             state_event(actor, "m.room.join_rules", "", json!({ "join_rule": rule }))
         }
         9 => state_event(actor, "m.room.topic", "", json!({ "topic": step.level })),
@@ -161,7 +171,8 @@ impl Forked {
         let resolved = self.resolve(&states);
         let state = self.by_number(&resolved);
         if !state.contains_key(&("m.room.join_rules".to_owned(), String::new())) {
-            // ruma allows no join where it finds no join rules; here, as in Synapse, such a room is for the invited.
+            // ruma allows no join where it finds no join rules; here, as in Synapse, such a room is
+            // for the invited.
             return;
         }
         let lasts = [&self.tips[one], &self.tips[other]].map(|tip| tip.last.clone().unwrap());
@@ -243,8 +254,7 @@ fn on(forked: &mut Forked, tip: &mut Tip, send: Send<'_>) -> Arc<Pdu> {
 }
 
 fn resolved(forked: &mut Forked, tips: &[&Tip]) -> State {
-    let states: Vec<_> =
-        tips.iter().map(|tip| forked.memory.state(tip.state.values())).collect();
+    let states: Vec<_> = tips.iter().map(|tip| forked.memory.state(tip.state.values())).collect();
     let state = forked.resolve(&states);
     forked.by_number(&state)
 }
@@ -328,13 +338,17 @@ fn an_unknown_event_in_a_state_is_an_error() {
     assert!(matches!(error, ResolveError::Missing(EventNumber(999))));
 }
 
-/// The work grows with the conflict, not with the state: of a room with many members only a few events are asked for.
+/// The work grows with the conflict, not with the state: of a room with many members only a few
+/// events are asked for.
 #[test]
 fn large_states_are_not_walked() {
     struct Counted(Memory, usize);
     impl Source for Counted {
         type Error = std::convert::Infallible;
-        fn events(&mut self, numbers: &[EventNumber]) -> Result<Vec<Arc<ResolutionEvent>>, Self::Error> {
+        fn events(
+            &mut self,
+            numbers: &[EventNumber],
+        ) -> Result<Vec<Arc<ResolutionEvent>>, Self::Error> {
             self.1 += numbers.len();
             self.0.events(numbers)
         }
@@ -347,7 +361,10 @@ fn large_states_are_not_walked() {
         fn auth_difference(&mut self, _: &[StateMap]) -> Result<Vec<EventNumber>, Self::Error> {
             Ok(vec![])
         }
-        fn conflicted_subgraph(&mut self, set: &[EventNumber]) -> Result<Vec<EventNumber>, Self::Error> {
+        fn conflicted_subgraph(
+            &mut self,
+            set: &[EventNumber],
+        ) -> Result<Vec<EventNumber>, Self::Error> {
             Ok(set.to_vec())
         }
     }

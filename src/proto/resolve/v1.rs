@@ -1,7 +1,8 @@
 //! Version 1.
 //!
-//! Where the specification leaves something open, this does what the servers do that made these rooms: the members are
-//! resolved independently of each other, and if no event under another key is allowed, the one of the least depth wins.
+//! Where the specification leaves something open, this does what the servers do that made these
+//! rooms: the members are resolved independently of each other, and if no event under another key
+//! is allowed, the one of the least depth wins.
 //!
 //! Spec: room version 1, "State resolution".
 
@@ -48,7 +49,8 @@ impl Pass {
     }
 }
 
-/// The events in conflict under one key, least depth first, of equal depth those of the greater SHA-1 of the id first.
+/// The events in conflict under one key, least depth first, of equal depth those of the greater
+/// SHA-1 of the id first.
 struct Conflict {
     key: StateKeyNumber,
     pass: Pass,
@@ -97,8 +99,8 @@ fn conflict<S: Source>(
     Ok(pass.map(|pass| Conflict { key, pass, events: found }))
 }
 
-/// For what affects authorization: beginning with the oldest, each next event must be allowed with the one before it in
-/// force; the last one for which that holds wins.
+/// For what affects authorization: beginning with the oldest, each next event must be allowed with
+/// the one before it in force; the last one for which that holds wins.
 fn last_of_chain<S: Source>(
     conflict: &Conflict,
     state: &StateMap,

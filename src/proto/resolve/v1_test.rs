@@ -49,8 +49,7 @@ impl Room {
     }
 
     fn resolve(&mut self, tips: &[&Tip]) -> State {
-        let states: Vec<_> =
-            tips.iter().map(|tip| self.memory.state(tip.state.values())).collect();
+        let states: Vec<_> = tips.iter().map(|tip| self.memory.state(tip.state.values())).collect();
         let state = resolve(self.maker.rules, &states, &mut self.memory).unwrap();
         let backwards: Vec<_> = states.iter().rev().cloned().collect();
         assert_eq!(state, resolve(self.maker.rules, &backwards, &mut self.memory).unwrap());
@@ -217,7 +216,8 @@ fn if_no_event_is_allowed_the_shallowest_stays() {
 #[test]
 fn members_are_resolved_after_join_rules_and_one_by_one() {
     let mut room = Room::new();
-    let rules = |rule: &str| state_event(ALICE, "m.room.join_rules", "", json!({"join_rule": rule}));
+    let rules =
+        |rule: &str| state_event(ALICE, "m.room.join_rules", "", json!({"join_rule": rule}));
     let dave = "@dave:b.example";
     let (mut here, mut there) = (room.branch(0), room.branch(0));
     let closed = room.send(&mut here, rules("invite"));
@@ -228,8 +228,8 @@ fn members_are_resolved_after_join_rules_and_one_by_one() {
     }
     let joined = room.send(&mut there, member(dave, dave, "join"));
     let state = room.resolve(&[&here, &there]);
-    // The base's rules and the new ones are in conflict; the deeper, stricter one wins, and Dave's join after the
-    // invite is allowed by it.
+    // The base's rules and the new ones are in conflict; the deeper, stricter one wins, and Dave's
+    // join after the invite is allowed by it.
     assert_eq!(at(&state, "m.room.join_rules", "").event_id(), closed.event_id());
     assert_eq!(at(&state, "m.room.member", dave).event_id(), joined.event_id());
     assert_ne!(joined.event_id(), invite.event_id());

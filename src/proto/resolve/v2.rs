@@ -49,8 +49,8 @@ pub(super) fn resolve<S: Source>(
     Ok(complete(building, unconflicted, from_nothing))
 }
 
-/// The conflicted events, the auth difference and, in version 2.1, the conflicted state subgraph; as far as they are known.
-/// They and their auth events are loaded.
+/// The conflicted events, the auth difference and, in version 2.1, the conflicted state subgraph;
+/// as far as they are known. They and their auth events are loaded.
 fn full_conflicted_set<S: Source>(
     rules: &Rules,
     states: &[StateMap],
