@@ -8,14 +8,14 @@ use proto::{
     clock::{SharedClock, SharedRandom},
     signing::SigningKey,
 };
-use room::{AllowAll, Rooms};
+use room::Rooms;
 use store::Store;
 use sync::Sync;
 use tokio_util::sync::CancellationToken;
 use user::{
     AccountData, Accounts, Context, Directory, Ephemeral, Filters, IgnoredUsers, Maintenance,
     Passwords, Presence, Profiles, Receipts, RegistrationTokens, RoomAccess, Sessions,
-    SharedSecret, Typing, Uia, account::AccountParts, rooms::ServerRooms,
+    SharedSecret, Typing, Uia, UserPolicy, account::AccountParts, rooms::ServerRooms,
 };
 
 use crate::{
@@ -47,6 +47,7 @@ pub(crate) async fn wire(
     let clock: SharedClock = Arc::new(SystemClock);
     let random: SharedRandom = Arc::new(SystemRandom);
     let server_name = config.fixed.identity.server_name.clone();
+    let policy = Arc::new(UserPolicy::default());
     let rooms = Rooms::new(room::Setup {
         store: store.clone(),
         server_name: server_name.clone(),
@@ -54,7 +55,7 @@ pub(crate) async fn wire(
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
         settings: Arc::clone(&handles.room),
-        policy: Arc::new(AllowAll),
+        policy: Arc::clone(&policy) as _,
         peers: None,
         push: None,
     });
@@ -66,6 +67,7 @@ pub(crate) async fn wire(
         settings: Arc::clone(&handles.user),
     };
     let users = Users::new(&context, ServerRooms::new(rooms.clone(), store.clone())).await?;
+    policy.bind(users.accounts.clone());
     let sync = Sync::new(sync::Parts {
         store,
         rooms: rooms.clone(),

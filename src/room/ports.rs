@@ -27,6 +27,12 @@ pub enum Act<'a> {
 pub trait Policy: Send + Sync + 'static {
     /// Whether the user may do this; the error is a sentence for the user.
     fn check(&self, user: &UserId, act: Act<'_>) -> Result<(), &'static str>;
+
+    /// Whether the user asked for erasure: her events are served redacted to those who were not in
+    /// the room when they were sent.
+    fn is_erased(&self, _user: &UserId) -> bool {
+        false
+    }
 }
 
 /// The policy of a server without rules of its own.

@@ -2,7 +2,7 @@
 //!
 //! Spec: client-server API, "Room history visibility".
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proto::{
     number::{EventNumber, Position, StateGroup, StateKeyNumber, UserNumber},
@@ -11,14 +11,17 @@ use proto::{
 use store::{
     Snapshot,
     numbers::HISTORY_VISIBILITY,
-    room::{cache::EventCache, event::Event, events, groups::GroupCache, keys::member_key},
+    room::{cache::EventCache, event::{Body, Event}, events, groups::GroupCache, keys::member_key},
 };
+
+use crate::Policy;
 
 /// The caches that reading goes through.
 #[derive(Clone)]
-pub(crate) struct Sight {
+pub struct Sight {
     pub(crate) events: EventCache,
     pub(crate) groups: GroupCache,
+    pub(crate) policy: Arc<dyn Policy>,
 }
 
 /// What a state says to one reader.
@@ -29,7 +32,7 @@ struct Outlook {
 }
 
 /// A reader of one room, with the states that were looked into; most events share theirs with their neighbours.
-pub(crate) struct Eye {
+pub struct Eye {
     sight: Sight,
     /// The reader's member key; `None` for somebody whom the store does not know.
     own: Option<StateKeyNumber>,
@@ -40,7 +43,7 @@ pub(crate) struct Eye {
 
 impl Eye {
     /// A reader with a present membership and the end of the last stay.
-    pub(crate) fn new(
+    pub fn new(
         sight: Sight,
         user: Option<UserNumber>,
         membership: Membership,
@@ -51,7 +54,7 @@ impl Eye {
     }
 
     /// The reader's membership when an event was sent, if the reader may see the event.
-    pub(crate) fn look(
+    pub fn look(
         &mut self,
         snapshot: &mut Snapshot<'_>,
         event: &Event,
@@ -76,6 +79,17 @@ impl Eye {
         });
         // Whoever leaves or is removed sees that.
         Ok((may || is_own).then_some(after.membership))
+    }
+
+    /// The event as it is served to a reader who had this membership when it was sent: redacted
+    /// where its sender asked for erasure and the reader was not there.
+    pub fn show(&self, event: &Arc<Event>, membership: Membership) -> Arc<Event> {
+        let pdu = event.pdu();
+        if membership == Membership::Join || !self.sight.policy.is_erased(pdu.sender()) {
+            return Arc::clone(event);
+        }
+        let body = Body::new_redacted(event.number(), Arc::new(pdu.redacted()), None);
+        Arc::new(Event { body: Arc::new(body), ..Event::clone(event) })
     }
 
     /// Whether the reader was joined at the event or at any time after it.
@@ -113,7 +127,7 @@ impl Eye {
         &self,
         snapshot: &mut Snapshot<'_>,
         number: EventNumber,
-    ) -> Result<std::sync::Arc<Event>, store::Error> {
+    ) -> Result<Arc<Event>, store::Error> {
         events::load(snapshot, &self.sight.events, number)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) rooms: Arc<dyn RoomAccess>,
     passwords: Passwords,
     /// Users who asked for erasure: few, and asked for with every event that is served.
-    pub(crate) erased: ArcSwap<HashSet<UserNumber>>,
+    pub(crate) erased: ArcSwap<HashSet<OwnedUserId>>,
 }
 
 /// What [`Accounts`] is made from besides the context.

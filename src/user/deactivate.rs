@@ -23,11 +23,11 @@ impl Accounts {
     pub async fn deactivate(&self, user_id: &UserId, erase: bool) -> Result<(), Error> {
         let context = &self.inner.context;
         let user = context.load_user(user_id).await?;
-        let (accounts, unknown) = (self.clone(), user_id.to_owned());
+        let (accounts, wanted) = (self.clone(), user_id.to_owned());
         let now_ms = context.now_ms();
         let work = move |txn: &mut WriteTxn<'_>| {
             if rows::find_by_number(txn, user)?.is_none() {
-                return Err(Error::UnknownUser(unknown.clone()));
+                return Err(Error::UnknownUser(wanted.clone()));
             }
             rows::deactivate(txn, user, now_ms, erase)?;
             accounts.inner.sessions.delete_all(txn, user, None)?;
@@ -36,7 +36,7 @@ impl Accounts {
             if erase {
                 profile::delete_all(txn, user)?;
                 accounts.inner.profiles.forget_on_commit(txn, user);
-                accounts.erase_on_commit(txn, user);
+                accounts.erase_on_commit(txn, &wanted);
             }
             Ok(())
         };
@@ -67,21 +67,18 @@ impl Accounts {
     }
 
     /// Whether the user asked for erasure; answered from memory.
-    pub fn is_erased(&self, user: UserNumber) -> bool {
-        self.inner.erased.load().contains(&user)
+    pub fn is_erased(&self, user_id: &UserId) -> bool {
+        let erased = self.inner.erased.load();
+        // Almost always nobody has, and this is asked for many events.
+        !erased.is_empty() && erased.contains(user_id)
     }
 
-    /// All users who asked for erasure, as they are now.
-    pub fn erased(&self) -> Arc<HashSet<UserNumber>> {
-        self.inner.erased.load_full()
-    }
-
-    fn erase_on_commit(&self, txn: &mut WriteTxn<'_>, user: UserNumber) {
-        let inner = Arc::clone(&self.inner);
+    fn erase_on_commit(&self, txn: &mut WriteTxn<'_>, user_id: &UserId) {
+        let (inner, user_id) = (Arc::clone(&self.inner), user_id.to_owned());
         txn.on_commit(Box::new(move || {
             // Only the writer's thread comes here.
             let mut erased = HashSet::clone(&inner.erased.load());
-            erased.insert(user);
+            erased.insert(user_id);
             inner.erased.store(Arc::new(erased));
         }));
     }

@@ -92,7 +92,7 @@ impl Walk {
             return Ok(());
         }
         if let Some(membership) = eye.look(snapshot, event)? {
-            let event = Arc::clone(event);
+            let event = eye.show(event, membership);
             walked.events.push(Visible { event, membership, transaction_id: None });
         }
         Ok(())
@@ -254,6 +254,7 @@ pub(super) fn see(
     };
     let event = event.filter(is_here).ok_or(RoomError::EventNotFound)?;
     let membership = eye.look(snapshot, &event)?.ok_or(RoomError::EventNotFound)?;
+    let event = eye.show(&event, membership);
     Ok(Visible { event, membership, transaction_id: None })
 }
 

@@ -269,7 +269,9 @@ impl Rooms {
         }
     }
 
-    pub(crate) fn sight(&self) -> Sight {
-        Sight { events: self.events().clone(), groups: self.groups().clone() }
+    /// What deciding goes through who may see an event.
+    pub fn sight(&self) -> Sight {
+        let policy = Arc::clone(&self.inner.setup.policy);
+        Sight { events: self.events().clone(), groups: self.groups().clone(), policy }
     }
 }

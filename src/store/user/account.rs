@@ -94,7 +94,8 @@ const DEACTIVATE: &str = "UPDATE account SET password_hash = NULL, is_admin = 0,
 
 const LEFT: &str = "UPDATE account SET is_leaving = 0 WHERE user_number = $1";
 
-const ERASED: &str = "SELECT user_number FROM account WHERE is_erased = 1";
+const ERASED: &str = "SELECT u.id FROM account a JOIN user_name u ON u.number = a.user_number
+    WHERE a.is_erased = 1";
 
 const LEAVING: &str = "SELECT u.id FROM account a JOIN user_name u ON u.number = a.user_number
     WHERE a.is_leaving = 1";
@@ -174,8 +175,8 @@ pub fn set_left(txn: &mut WriteTxn<'_>, user: UserNumber) -> Result<(), Error> {
 }
 
 /// Everybody who was erased.
-pub fn list_erased(snapshot: &mut Snapshot<'_>) -> Result<Vec<UserNumber>, Error> {
-    snapshot.query(ERASED, params![], |row| row.number(0))
+pub fn list_erased(snapshot: &mut Snapshot<'_>) -> Result<Vec<OwnedUserId>, Error> {
+    snapshot.query(ERASED, params![], |row| row.id(0))
 }
 
 /// Deactivated users who are still in rooms, after a crash.
