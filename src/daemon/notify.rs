@@ -1,4 +1,4 @@
-//! What the service manager is told: sd_notify(3). Without one all of it does nothing.
+//! What the service manager is told: `sd_notify(3)`. Without one all of it does nothing.
 
 use sd_notify::NotifyState;
 

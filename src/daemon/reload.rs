@@ -53,7 +53,8 @@ impl Reloader {
         for change in changes(&self.current, &new) {
             tracing::info!("{change}");
         }
-        self.current = Config { fixed: self.current.fixed.clone(), ..new };
+        let fixed = std::mem::replace(&mut self.current, new).fixed;
+        self.current.fixed = fixed;
         Ok(())
     }
 }

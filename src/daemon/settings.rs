@@ -59,7 +59,7 @@ impl Handles {
     }
 }
 
-/// The store's part: a quarter of the memory, for the log, the pages of SQLite and numbers.
+/// The store's part: a quarter of the memory, for the log, the pages of `SQLite` and numbers.
 pub(crate) fn store(fixed: &Fixed) -> store::Settings {
     let Fixed { database, cache, .. } = fixed;
     let part = cache.memory.bytes / 8;

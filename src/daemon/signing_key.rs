@@ -51,7 +51,7 @@ fn write(path: &Path, key: &SigningKey) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(key.to_text().as_bytes())?;
+    file.write_all(key.to_line().as_bytes())?;
     file.sync_all()?;
     // A hard link fails where a rename would replace.
     fs::hard_link(&temporary, path)?;
@@ -70,7 +70,7 @@ mod tests {
         let path = directory.path().join("state/signing.key");
         let made = load_or_generate(&path, &SystemRandom).unwrap();
         let read = load_or_generate(&path, &SystemRandom).unwrap();
-        assert_eq!(made.to_text(), read.to_text());
+        assert_eq!(made.to_line(), read.to_line());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

@@ -30,8 +30,8 @@ pub(super) fn routes() -> Router<Admin> {
         .route(SET_ADMIN, post(set_admin))
 }
 
-fn done(user_id: &OwnedUserId) -> Outcome {
-    Ok(reply(StatusCode::OK, &Done { user_id: user_id.to_string() }))
+fn done(user_id: &OwnedUserId) -> Response {
+    reply(StatusCode::OK, &Done { user_id: user_id.to_string() })
 }
 
 async fn create(State(admin): State<Admin>, body: Bytes) -> Outcome {
@@ -45,7 +45,7 @@ async fn create(State(admin): State<Admin>, body: Bytes) -> Outcome {
         ..Registration::default()
     };
     let registered = admin.accounts.register(registration).await?;
-    done(&registered.user_id)
+    Ok(done(&registered.user_id))
 }
 
 async fn list(State(admin): State<Admin>, body: Bytes) -> Outcome {
@@ -90,19 +90,19 @@ async fn deactivate(State(admin): State<Admin>, body: Bytes) -> Outcome {
     let body: DeactivateUser = parse(&body)?;
     let user_id = active(&admin, &body.user).await?;
     admin.accounts.deactivate(&user_id, body.erase).await?;
-    done(&user_id)
+    Ok(done(&user_id))
 }
 
 async fn reset_password(State(admin): State<Admin>, body: Bytes) -> Outcome {
     let body: ResetPassword = parse(&body)?;
     let user_id = active(&admin, &body.user).await?;
     admin.accounts.change_password(&user_id, body.password, body.logout, None).await?;
-    done(&user_id)
+    Ok(done(&user_id))
 }
 
 async fn set_admin(State(admin): State<Admin>, body: Bytes) -> Outcome {
     let body: SetAdmin = parse(&body)?;
     let user_id = active(&admin, &body.user).await?;
     admin.accounts.set_admin(&user_id, body.admin).await?;
-    done(&user_id)
+    Ok(done(&user_id))
 }

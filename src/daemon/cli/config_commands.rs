@@ -28,6 +28,6 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
             print("the configuration is in order")
         }
         ConfigCommand::Show { config, origin } => print(config.load()?.show(origin).trim_end()),
-        ConfigCommand::Generate(arguments) => generate::run(arguments),
+        ConfigCommand::Generate(arguments) => generate::run(&arguments),
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Generate {
     bind: Vec<String>,
 }
 
-pub(super) fn run(arguments: Generate) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Generate) -> Result<(), Failure> {
     let server_name = match &arguments.server_name {
         Some(name) => name.clone(),
         None => ask_for("--server-name", "Server name (after the colon of user ids): ")?,
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: Generate) -> Result<(), Failure> {
             }
         },
     };
-    let text = fill_in(&arguments, &server_name, report_stats)?;
+    let text = fill_in(arguments, &server_name, report_stats)?;
     write_all(&arguments.output, &text)?;
     let file = arguments.output.join(MAIN_FILE);
     print(format!("{} was written", file.display()))
@@ -140,8 +140,8 @@ fn check(directory: &Path, text: &str) -> Result<(), Failure> {
     write_new(&draft, text, 0o600)?;
     let loaded = config::load(&Source::File(draft.clone()), &Environment::of_process());
     let removed = fs::remove_file(&draft);
-    let checked = loaded.map_err(Failure::from).and_then(|config| crate::settings::check(&config));
-    checked.map_err(|failure| Failure {
+    let checked = loaded.and_then(|config| crate::settings::check(&config));
+    checked.map_err(Failure::from).map_err(|failure| Failure {
         message: failure.message.replace(&*draft.to_string_lossy(), "generated"),
         ..failure
     })?;

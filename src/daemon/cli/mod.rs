@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConfigArgument {
     /// Read this file, then conf.d/*.toml beside it, instead of the system's configuration
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -113,9 +113,13 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime.block_on(work)
 }
 
-/// Writes a line for other programs; a reader that went away ends the command in order.
+/// Writes a line for other programs. A reader that went away has seen enough.
 pub(crate) fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{text}")
-        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

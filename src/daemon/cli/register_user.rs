@@ -48,7 +48,7 @@ pub(super) struct RegisterUser {
     /// Do not complain when the user exists already
     #[arg(long)]
     exists_ok: bool,
-    /// The server; without this the configuration tells, else it is http://localhost:8008
+    /// The server; without this the configuration tells, else it is port 8008 of this machine
     #[arg(value_name = "URL")]
     server_url: Option<String>,
 }

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct UserArguments {
     /// The admin socket; without this the configuration tells
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     socket: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,

@@ -1,0 +1,159 @@
+//! Generating a configuration, and making and administrating users.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::machine::{Machine, SECRET};
+
+const GENERATE: [&str; 9] = [
+    "config",
+    "generate",
+    "--server-name",
+    "example.org",
+    "--report-stats",
+    "no",
+    "--output",
+    "made",
+    "--data-directory",
+];
+
+#[test]
+fn a_generated_configuration_is_in_order() {
+    let machine = Machine::new();
+    let mut arguments = GENERATE.to_vec();
+    arguments.extend(["made/data", "--bind", "127.0.0.1:1", "--bind", "[::1]:1"]);
+    arguments.extend(["--public-baseurl", "http://127.0.0.1:1/"]);
+    assert_eq!(machine.run(&arguments).ok(), "made/homeserver.toml was written");
+    let shown = machine.run(&["config", "show", "-c", "made/homeserver.toml"]);
+    let state = machine.text("made/data");
+    for line in [
+        "server_name = \"example.org\"",
+        "report_stats = false",
+        "public_baseurl = \"http://127.0.0.1:1/\"",
+        "bind = [\"127.0.0.1:1\", \"[::1]:1\"]",
+        "shared_secret_file = \"registration-shared-secret\"",
+        &format!("state_directory = \"{state}\""),
+    ] {
+        assert!(shown.ok().contains(line), "{line}\n{}", shown.output);
+    }
+    let names: Vec<_> = fs::read_dir(machine.path("made"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let secret = fs::metadata(machine.path("made/registration-shared-secret")).unwrap();
+    assert_eq!(secret.permissions().mode() & 0o777, 0o600);
+    let again = machine.run(&arguments);
+    assert!(again.failed(1).contains("homeserver.toml is there already"), "{again:?}");
+}
+
+#[test]
+fn wrong_answers_leave_no_configuration() {
+    let machine = Machine::new();
+    let mut arguments = GENERATE.to_vec();
+    arguments[3] = "https://example.org";
+    arguments.push("data");
+    let ran = machine.run(&arguments);
+    assert!(ran.failed(78).contains("is no server name"), "{ran:?}");
+    assert!(!machine.path("made/homeserver.toml").exists());
+    arguments[3] = "example.org";
+    arguments[5] = "maybe";
+    assert_eq!(machine.run(&arguments).status, Some(2));
+    let ran = machine.run(&["config", "generate", "--server-name", "a", "--output", "made"]);
+    assert!(ran.failed(1).contains("--report-stats is missing"), "{ran:?}");
+}
+
+#[test]
+fn hashes_are_argon2id() {
+    let machine = Machine::new();
+    let first = machine.run(&["hash-password", "-p", "secret"]);
+    assert!(first.ok().starts_with("$argon2id$v=19$"), "{first:?}");
+    let program = machine.link("hash_password");
+    let second = machine.run_as(&program, &[], "secret\n");
+    assert!(second.ok().starts_with("$argon2id$v=19$"), "{second:?}");
+    assert_ne!(first.ok(), second.ok(), "each hash has a salt of its own");
+    let ran = machine.run_as(&program, &[], "\n");
+    assert!(ran.failed(1).contains("must not be empty"), "{ran:?}");
+    let ran = machine.run_as(&program, &[], "");
+    assert!(ran.failed(1).contains("standard input ended"), "{ran:?}");
+}
+
+#[test]
+fn users_are_made_over_http_with_the_shared_secret() {
+    let machine = Machine::new();
+    let server = machine.serve();
+    let make = ["register-user", "-u", "alice", "-p", "wonderland", "--no-admin"];
+    let made = machine.run_configured(&make);
+    assert_eq!(made.ok(), "Success! @alice:test.example was made.");
+    let again = machine.run_configured(&make);
+    assert!(again.failed(1).contains("the user exists already"), "{again:?}");
+    let mut arguments = make.to_vec();
+    arguments.push("--exists-ok");
+    assert_eq!(machine.run_configured(&arguments).ok(), "The user exists already.");
+    assert_eq!(machine.log_in("alice", "wonderland").0, 200);
+
+    let program = machine.link("register_new_matrix_user");
+    machine.write("password", "looking-glass\n", 0o600);
+    let url = format!("http://127.0.0.1:{}", machine.port);
+    let arguments = ["-u", "bob", "--password-file", "password", "-a", "-k", SECRET, &url];
+    assert_eq!(
+        machine.run_as(&program, &arguments, "").ok(),
+        "Success! @bob:test.example was made."
+    );
+    assert_eq!(machine.log_in("bob", "looking-glass").0, 200);
+    let listed = machine.run_configured(&["user", "list"]);
+    assert_eq!(listed.ok(), "@alice:test.example\t-\talice\n@bob:test.example\tadmin\tbob");
+
+    let wrong = ["-u", "eve", "-p", "wonderland", "--no-admin", "-k", "guess", &url];
+    let ran = machine.run_as(&program, &wrong, "");
+    assert!(ran.failed(1).contains("the server refused with 403"), "{ran:?}");
+    let odd = ["-u", "no such name", "-p", "wonderland", "--no-admin", "-k", SECRET, &url];
+    let ran = machine.run_as(&program, &odd, "");
+    assert!(ran.failed(1).contains("the server refused with 400"), "{ran:?}");
+    drop(server);
+}
+
+#[test]
+fn users_are_administrated_over_the_admin_socket() {
+    let machine = Machine::new();
+    let server = machine.serve();
+    machine.write("first", "first-password\n", 0o600);
+    machine.write("second", "second-password", 0o600);
+    let user = |arguments: &[&str]| {
+        let mut all = vec!["user"];
+        all.extend(arguments);
+        machine.run_configured(&all)
+    };
+    let made = user(&["create", "alice", "--password-file", "first", "--display-name", "Alice L."]);
+    assert_eq!(made.ok(), "@alice:test.example was made");
+    assert_eq!(machine.log_in("alice", "first-password").0, 200);
+    let again = user(&["create", "alice", "--password-file", "first"]);
+    assert!(again.failed(1).contains("already taken"), "{again:?}");
+    let foreign = user(&["create", "@alice:other.example", "--password-file", "first"]);
+    assert!(foreign.failed(1).contains("is not a user of test.example"), "{foreign:?}");
+
+    let admin = user(&["set-admin", "@alice:test.example"]);
+    assert_eq!(admin.ok(), "@alice:test.example is an administrator");
+    assert_eq!(user(&["list"]).ok(), "@alice:test.example\tadmin\tAlice L.");
+    assert_eq!(
+        user(&["set-admin", "alice", "--revoke"]).ok(),
+        "@alice:test.example is no administrator"
+    );
+
+    let reset = user(&["reset-password", "alice", "--password-file", "second"]);
+    assert_eq!(reset.ok(), "@alice:test.example has the new password");
+    assert_eq!(machine.log_in("alice", "first-password").0, 403);
+    assert_eq!(machine.log_in("alice", "second-password").0, 200);
+
+    assert_eq!(user(&["deactivate", "alice"]).ok(), "@alice:test.example is deactivated");
+    assert_eq!(machine.log_in("alice", "second-password").0, 403);
+    assert_eq!(user(&["list"]).ok(), "");
+    let listed = user(&["list", "--deactivated", "--search", "ali"]);
+    assert!(listed.ok().starts_with("@alice:test.example\tdeactivated"), "{listed:?}");
+    let again = user(&["deactivate", "alice"]);
+    assert!(again.failed(1).contains("is deactivated"), "{again:?}");
+    let nobody = user(&["reset-password", "nobody", "--password-file", "first"]);
+    assert!(nobody.failed(1).contains("is not a user of this server"), "{nobody:?}");
+    let mode = fs::metadata(machine.path("admin.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(server);
+}

@@ -1,0 +1,129 @@
+//! What is wrong is said in one clear line, with an exit status that is not zero.
+
+use std::{net::TcpListener, os::unix::fs::symlink};
+
+use crate::machine::Machine;
+
+/// `EX_CONFIG`.
+const BAD_CONFIGURATION: i32 = 78;
+
+#[test]
+fn a_missing_configuration() {
+    let machine = Machine::new();
+    let ran = machine.run(&["serve", "--config", "nowhere.toml"]);
+    let line = ran.failed(BAD_CONFIGURATION);
+    assert!(line.contains("cannot read nowhere.toml: No such file"), "{line}");
+}
+
+#[test]
+fn an_unreadable_configuration() {
+    let machine = Machine::new();
+    std::fs::create_dir(machine.path("directory.toml")).unwrap();
+    let ran = machine.run(&["serve", "-c", "directory.toml"]);
+    assert!(ran.failed(BAD_CONFIGURATION).ends_with("it is a directory"), "{ran:?}");
+}
+
+#[test]
+fn every_problem_of_a_configuration_has_its_line() {
+    let machine = Machine::new();
+    machine.configure("colour = 1\nlog = { level = \"loud\" }");
+    for command in [&["serve"][..], &["config", "check"], &["config", "show"], &["user", "list"]] {
+        let ran = machine.run_configured(command);
+        let line = ran.failed(BAD_CONFIGURATION);
+        assert!(line.ends_with("homeserver.toml:4: unknown key `colour`"), "{line}");
+    }
+    machine.configure("log = { level = \"loud\" }\nadmin = { socket = \"/x/../\" }");
+    let ran = machine.run_configured(&["config", "check"]);
+    let line = ran.failed(BAD_CONFIGURATION);
+    assert!(line.contains("homeserver.toml:4: `log.level` expects a level"), "{line}");
+}
+
+#[test]
+fn addresses_and_certificates_are_checked_before_the_start() {
+    let machine = Machine::new();
+    let text = "server_name = \"a.example\"\nreport_stats = false\n\
+                [[listeners]]\nbind = [\"localhost:80\"]\n\
+                tls = { certificate = \"/nowhere\", private_key = \"/nowhere\" }\n";
+    machine.write("homeserver.toml", text, 0o600);
+    let ran = machine.run_configured(&["config", "check"]);
+    assert_eq!(ran.status, Some(BAD_CONFIGURATION));
+    assert!(ran.errors.contains("homeserver.toml:4: `listeners.bind`"), "{}", ran.errors);
+    assert!(ran.errors.contains("homeserver.toml:5: `listeners.tls.certificate`"), "{ran:?}");
+}
+
+#[test]
+fn a_port_in_use() {
+    let machine = Machine::new();
+    let listener = TcpListener::bind(("127.0.0.1", machine.port)).unwrap();
+    let ran = machine.run_configured(&["serve"]);
+    let line = ran.failed(1);
+    let expected = format!("cannot listen on 127.0.0.1:{}: the address is in use", machine.port);
+    assert!(line.contains(&expected), "{line}");
+    drop(listener);
+}
+
+#[test]
+fn a_database_that_is_not_there() {
+    let machine = Machine::new();
+    for url in [
+        "sqlite:///nowhere/homeserver.db",
+        "postgresql:///nothing?host=/nowhere",
+        "postgresql://nobody@127.0.0.1:1/nothing",
+    ] {
+        machine.configure(&format!("database = {{ url = \"{url}\", wait_timeout = \"1s\" }}"));
+        let ran = machine.run_configured(&["serve"]);
+        let line = ran.failed(1);
+        assert!(line.contains("cannot open the database"), "{line}");
+    }
+}
+
+#[test]
+fn a_database_that_another_server_uses() {
+    let machine = Machine::new();
+    let server = machine.serve();
+    let second = Machine::new();
+    let url = format!("sqlite://{}", machine.text("homeserver.db"));
+    second.configure(&format!("database = {{ url = \"{url}\" }}"));
+    let ran = second.run_configured(&["serve"]);
+    assert!(ran.failed(1).contains("is in use by another node"), "{ran:?}");
+    drop(server);
+}
+
+#[test]
+fn a_signing_key_that_is_none() {
+    let machine = Machine::new();
+    machine.write("signing.key", "nonsense\n", 0o600);
+    let ran = machine.run_configured(&["serve"]);
+    assert!(ran.failed(1).contains("cannot use the signing key"), "{ran:?}");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made() {
+    let machine = Machine::new();
+    symlink("/dev/null", machine.path("null")).unwrap();
+    let path = machine.text("null/state");
+    let text = format!(
+        "server_name = \"a.example\"\nreport_stats = false\nstate_directory = \"{path}\"\n"
+    );
+    machine.write("homeserver.toml", &text, 0o600);
+    let ran = machine.run_configured(&["serve"]);
+    assert!(ran.failed(1).contains("cannot make the state directory"), "{ran:?}");
+}
+
+#[test]
+fn a_command_line_that_is_wrong() {
+    let machine = Machine::new();
+    for arguments in [&[][..], &["sevre"], &["serve", "--colour"], &["user", "create"]] {
+        assert_eq!(machine.run(arguments).status, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_run() {
+    let machine = Machine::new();
+    let ran = machine.run_configured(&["user", "list"]);
+    assert!(ran.failed(1).contains("cannot reach the server at"), "{ran:?}");
+    let arguments = ["register-user", "-u", "a", "-p", "b", "--no-admin"];
+    let ran = machine.run_configured(&arguments);
+    assert!(ran.failed(1).contains("cannot reach the server at http://127.0.0.1:"), "{ran:?}");
+}
