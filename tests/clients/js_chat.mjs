@@ -40,7 +40,8 @@ async function logIn(name, secret) {
     });
     const seen = [];
     client.on("Room.timeline", (event) => {
-        if (event.getType() === "m.room.message" && event.getSender() !== login.user_id) {
+        const theirs = event.getSender() !== login.user_id;
+        if (event.getType() === "m.room.message" && theirs && event.getRoomId() === roomId) {
             seen.push(event.getContent().body);
         }
     });
@@ -63,13 +64,15 @@ function until(client, holds) {
     });
 }
 
+let roomId;
 const alice = await logIn(user, password);
 const bob = await logIn(other, otherPassword);
-const { room_id: roomId } = await alice.client.createRoom({
+const created = await alice.client.createRoom({
     name: "JavaScript",
     preset: "private_chat",
     invite: [bob.client.getUserId()],
 });
+roomId = created.room_id;
 await until(bob.client, () => bob.client.getRoom(roomId)?.getMyMembership() === "invite");
 await bob.client.joinRoom(roomId);
 await until(bob.client, () => bob.client.getRoom(roomId)?.getMyMembership() === "join");

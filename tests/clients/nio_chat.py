@@ -45,11 +45,14 @@ class Person:
         expect(await self.client.room_send(room_id, "m.room.message", content), nio.RoomSendResponse)
 
     async def log_out(self):
+        token = self.client.access_token
         expect(await self.client.logout(), nio.LogoutResponse)
-        refused = await self.client.sync(timeout=0)
-        if isinstance(refused, nio.SyncResponse):
-            raise SystemExit("the token still works after the logout")
+        # As a client that does not know of the logout.
+        self.client.access_token = token
+        refused = await self.client.whoami()
         await self.client.close()
+        if isinstance(refused, nio.WhoamiResponse):
+            raise SystemExit("the token still works after the logout")
 
 
 async def chat(base_url, user, password, other, other_password):
