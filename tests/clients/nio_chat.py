@@ -25,11 +25,11 @@ class Person:
 
     def __init__(self, base_url, user):
         self.client = nio.AsyncClient(base_url, user)
-        self.seen = []
+        self.seen, self.room_id = [], None
         self.client.add_event_callback(self._on_message, nio.RoomMessageText)
 
-    async def _on_message(self, _room, event):
-        if event.sender != self.client.user_id:
+    async def _on_message(self, room, event):
+        if event.sender != self.client.user_id and room.room_id == self.room_id:
             self.seen.append(event.body)
 
     async def log_in(self, password):
@@ -63,7 +63,7 @@ async def chat(base_url, user, password, other, other_password):
         await alice.client.room_create(name="Nio", invite=[bob.client.user_id]),
         nio.RoomCreateResponse,
     )
-    room_id = created.room_id
+    room_id = alice.room_id = bob.room_id = created.room_id
     await bob.sync_until(lambda: room_id in bob.client.invited_rooms)
     expect(await bob.client.join(room_id), nio.JoinResponse)
     await bob.sync_until(lambda: room_id in bob.client.rooms)
