@@ -10,7 +10,7 @@ use super::table::{self, FIRST, LAST};
 use crate::{Change, Commit, Error, Store, params, testing::for_each_engine};
 
 /// Holds the writer up, so that everything that is enqueued until the release makes one group.
-async fn hold(store: &Store) -> (mpsc::Sender<()>, Commit<(), Error>) {
+pub(super) async fn hold(store: &Store) -> (mpsc::Sender<()>, Commit<(), Error>) {
     let (release, held) = mpsc::channel::<()>();
     let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel();
     let held = Mutex::new(held);

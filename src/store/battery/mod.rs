@@ -5,6 +5,7 @@ mod basics;
 mod crash;
 mod durable;
 mod group;
+mod model;
 mod node;
 mod outage;
 mod proxy;

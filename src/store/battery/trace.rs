@@ -99,7 +99,7 @@ fn trace_writer(url: &str, directory: &Directory) -> String {
     child.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
     let mut child = child.spawn().expect("strace is needed: apt-get install strace");
     let numbers = crash::acknowledged(&mut child);
-    assert!(child.wait().unwrap().success());
+    assert!(child.wait().unwrap().success(), "strace needs to be allowed to trace (ptrace)");
     assert_eq!(numbers, (0..CHANGES).collect::<Vec<_>>());
     std::fs::read_to_string(path).unwrap()
 }

@@ -82,7 +82,11 @@ impl SqliteEngine {
     fn create(&self) -> Result<(), OpenError> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
-        options.open(&self.path).map(drop).map_err(|error| self.connect_error(&error))
+        options.open(&self.path).map_err(|error| self.connect_error(&error))?;
+        // That the file is there must be as durable as what is in it.
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = File::open(parent.unwrap_or(Path::new(".")));
+        directory.and_then(|directory| directory.sync_all()).map_err(|e| self.connect_error(&e))
     }
 
     fn lock(&self) -> Result<Flock<File>, OpenError> {

@@ -205,7 +205,7 @@ impl Cluster {
         let mut postgres = match self.options.tracing {
             None => self.command("postgres"),
             Some(arguments) => {
-                let mut strace = self.command("/usr/bin/strace");
+                let mut strace = self.as_server(Command::new("strace"));
                 strace.args(arguments).arg(self.trace()).arg(self.binaries.join("postgres"));
                 strace
             }
@@ -290,7 +290,10 @@ impl Cluster {
 
     /// One of the server's programs, as an ordinary user: the server refuses to run as root.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
+        self.as_server(Command::new(self.binaries.join(program)))
+    }
+
+    fn as_server(&self, mut command: Command) -> Command {
         command.current_dir(self.directory.path()).env("LC_ALL", "C");
         if let Some((user, group)) = server_user() {
             command.uid(user.as_raw()).gid(group.as_raw());

@@ -55,6 +55,15 @@ impl Gather {
         self.tables[index].rows.push(batch, row)
     }
 
+    /// Whether rows wait that would be written to the same table in another way: they must be written first.
+    pub(super) fn has_other(&self, batch: &'static Batch) -> bool {
+        self.tables.iter().any(|table| {
+            table.rows.length > 0
+                && table.batch.table == batch.table
+                && !std::ptr::eq(table.batch, batch)
+        })
+    }
+
     /// A change begins: all rows that are there belong to earlier ones.
     pub(super) fn mark(&mut self) {
         for table in &mut self.tables {

@@ -211,6 +211,9 @@ impl Link for PostgresLink {
 
     fn insert(&mut self, batch: &'static Batch, row: &[Value<'_>]) -> Result<(), Error> {
         self.written = true;
+        if self.gather.has_other(batch) {
+            self.flush(Some(batch.table)).map_err(|error| self.note(error))?;
+        }
         let outcome = self.gather.insert(batch, row);
         if let Err(error) = &outcome {
             self.failure.get_or_insert_with(|| error.clone());

@@ -96,11 +96,19 @@ impl Session {
             return Ok(prepared.clone());
         }
         let text = Dialect::Postgres.translate(sql);
-        let statement = self.runtime.block_on(self.client.prepare(&text));
-        let statement = statement.map_err(|error| translate_error(&error))?;
+        let statement = self.prepare_text(&text)?;
         let prepared = Prepared { statement, writes: writes(sql) };
         self.statements.insert(key, prepared.clone());
         Ok(prepared)
+    }
+
+    fn prepare_text(&mut self, text: &str) -> Result<Statement, Error> {
+        let outcome = self.runtime.block_on(self.client.prepare(text));
+        outcome.or_else(|error| {
+            // If something that was sent before has failed, that is the reason.
+            self.settle()?;
+            Err(translate_error(&error))
+        })
     }
 
     /// Runs a statement, hands over its rows, and looks at the answers to what was sent before it.
@@ -167,8 +175,7 @@ impl Session {
             statement.clone()
         } else {
             let text = gather::insert_text(batch, 1);
-            let statement = self.runtime.block_on(self.client.prepare(&text));
-            let statement = statement.map_err(|error| translate_error(&error))?;
+            let statement = self.prepare_text(&text)?;
             self.inserts.insert(key, statement.clone());
             statement
         };
@@ -195,8 +202,7 @@ impl Session {
             }
             let last = Dialect::Postgres.translate(last);
             let text = gather::group_text(&last, ints.len(), &batches);
-            let statement = self.runtime.block_on(self.client.prepare(&text));
-            let statement = statement.map_err(|error| translate_error(&error))?;
+            let statement = self.prepare_text(&text)?;
             self.groups.insert(key, statement.clone());
             statement
         };
