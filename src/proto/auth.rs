@@ -152,6 +152,21 @@ impl VerifiedPdu {
             Err(denied) => Err(Box::new(Rejected { pdu, denied })),
         }
     }
+
+    /// As [`VerifiedPdu::authorize`], for our own event: its auth events were just selected from
+    /// the state before it, so that step 4 could say nothing that step 5 does not.
+    pub fn authorize_own(
+        self,
+        find_state: impl Fn(&str, &str) -> Option<Arc<Pdu>>,
+    ) -> Result<AuthorizedPdu, Box<Rejected>> {
+        let pdu = self.into_pdu();
+        let is_create = pdu.type_str() == "m.room.create";
+        let independent = if is_create { check_auth_events(&pdu, |_| None) } else { Ok(()) };
+        match independent.and_then(|()| check_state(&pdu, &find_state)) {
+            Ok(()) => Ok(AuthorizedPdu(pdu)),
+            Err(denied) => Err(Box::new(Rejected { pdu, denied })),
+        }
+    }
 }
 
 /// Step 4 of the checks on receipt alone: for an event whose state before is not known, such as an

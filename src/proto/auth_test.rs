@@ -324,3 +324,29 @@ fn a_state_without_a_create_event_is_no_room() {
         assert!(!error.to_string().is_empty());
     }
 }
+
+#[test]
+fn our_own_events_are_checked_against_the_state_alone() {
+    for mut room in all() {
+        let prev = room.tip.last.clone().unwrap();
+        let authorize = |pdu: &Arc<Pdu>, state: &State| {
+            VerifiedPdu::trusted((**pdu).clone()).authorize_own(|event_type, key| {
+                state.get(&(event_type.to_owned(), key.to_owned())).cloned()
+            })
+        };
+        let pdu = room.maker.make(message(BOB), &[&prev], &room.tip.state);
+        assert!(authorize(&pdu, &room.tip.state).is_ok());
+        let pdu = room.maker.make(message(DAVE), &[&prev], &room.tip.state);
+        let rejected = authorize(&pdu, &room.tip.state).unwrap_err();
+        assert_eq!(rejected.denied.kind, DeniedKind::NotJoined);
+        // A create event is checked in full.
+        let create = room.tip.get("m.room.create", "").unwrap();
+        assert!(authorize(create, &State::new()).is_ok());
+        let bad = state_event(ALICE, "m.room.create", "", json!({ "room_version": "x" }));
+        let named = room.maker.room_id.take().filter(|_| room.maker.rules.id != "12");
+        room.maker.room_id = named;
+        let pdu = room.maker.make(bad, &[], &State::new());
+        let rejected = authorize(&pdu, &State::new()).unwrap_err();
+        assert_eq!(rejected.denied.kind, DeniedKind::Malformed);
+    }
+}

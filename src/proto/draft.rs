@@ -135,14 +135,14 @@ impl Draft {
         if json.len() > MAX_EVENT_BYTES {
             return Err(FormatError::TooLarge.into());
         }
-        let event_id = match pieces.event_id {
-            Some(event_id) => event_id,
+        let event_id = match &pieces.event_id {
+            Some(event_id) => event_id.clone(),
             None => format!("${}", encode_reference_hash(to_sign.as_bytes(), rules)),
         };
         let event_id = EventId::parse(event_id).map_err(|_| FormatError::Invalid("event_id"))?;
-        // What we have just written is read as any other event, so that our own pass the very
-        // checks of others'.
-        Ok(SignedPdu(Pdu::load(json, event_id, rules)?))
+        // Our own events pass the very checks of others'.
+        let content = pieces.until_content.len()..pieces.until_content.len() + full.len();
+        Ok(SignedPdu(Pdu::of_canonical(json, content, event_id, rules)?))
     }
 }
 

@@ -91,6 +91,17 @@ impl Pdu {
         Pdu::assemble(Parts { rules, json, content, event_id, fields })
     }
 
+    /// Makes an event of text that is in canonical form already and whose content stands there.
+    pub(crate) fn of_canonical(
+        json: String,
+        content: Range<usize>,
+        event_id: OwnedEventId,
+        rules: &'static Rules,
+    ) -> Result<Pdu, FormatError> {
+        let fields = Fields::read(&parse_object(&json, rules.json)?, rules)?;
+        Pdu::assemble(Parts { rules, json, content, event_id, fields })
+    }
+
     fn assemble(parts: Parts) -> Result<Pdu, FormatError> {
         let Parts { rules, json, content, event_id, fields } = parts;
         let room_id = match &fields.room_id {
