@@ -4,7 +4,6 @@ use ruma::room_id;
 use serde_json::json;
 use store::{Store, testing::for_each_engine};
 
-use super::*;
 use crate::testing::{Someone, World};
 
 async fn found(world: &World, by: &Someone, term: &str) -> Vec<String> {

@@ -172,3 +172,7 @@ fn relation(content: &str) -> Option<(String, OwnedEventId)> {
     let content: Content = serde_json::from_str(content).ok()?;
     content.relates_to.map(|relation| (relation.rel_type, relation.event_id))
 }
+
+#[cfg(test)]
+#[path = "rooms_test.rs"]
+mod rooms_test;
