@@ -45,6 +45,8 @@ mod state;
 mod state_events;
 mod sync_events;
 mod tag;
+#[cfg(test)]
+mod tests;
 mod third_party;
 mod typing;
 mod uia;

@@ -1,0 +1,177 @@
+//! Sending and reading events, typing, receipts.
+
+use serde_json::{Value, json};
+
+use super::world::{World, each_world, escape, text};
+
+#[tokio::test]
+async fn a_transaction_id_works_once() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let first = alice.say(&room, "one").await;
+        assert_eq!(alice.say(&room, "one").await, first);
+        let second = alice.say(&room, "two").await;
+        assert_ne!(second, first);
+        // Of another endpoint it is another one.
+        let path = format!("rooms/{room}/send/org.example.x/one");
+        assert_ne!(text(&alice.put(&path, &json!({})).await.ok()["event_id"]), first);
+        assert_eq!(alice.read(&room).await, ["two", "one"]);
+        let redact = format!("rooms/{room}/redact/{}/r", escape(&first));
+        let redaction = text(&alice.put(&redact, &json!({ "reason": "x" })).await.ok()["event_id"]);
+        let again = alice.put(&redact, &json!({ "reason": "x" })).await.ok();
+        assert_eq!(again["event_id"], redaction);
+        let event = alice.get(&format!("rooms/{room}/event/{}", escape(&first))).await.ok();
+        assert_eq!(event["content"], json!({}));
+        assert_eq!(event["unsigned"]["redacted_because"]["event_id"], redaction);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redaction_may_be_sent_as_an_event() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        bob.join(&room).await;
+        let event = alice.say(&room, "secret").await;
+        let path = format!("rooms/{room}/send/m.room.redaction/r");
+        let content = json!({ "redacts": event });
+        bob.put(&path, &content).await.is(403, "M_FORBIDDEN");
+        alice.put(&path, &json!({})).await.is(400, "M_MISSING_PARAM");
+        alice.put(&path, &content).await.ok();
+        assert_eq!(alice.read(&room).await.len(), 1);
+        let found = alice.get(&format!("rooms/{room}/event/{}", escape(&event))).await.ok();
+        assert_eq!(found["content"], json!({}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn state_with_and_without_a_key() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let at = |key: &str| format!("rooms/{room}/state/{key}");
+        for (number, path) in ["m.room.topic", "m.room.topic/"].into_iter().enumerate() {
+            let topic = json!({ "topic": format!("topic {number}") });
+            alice.put(&at(path), &topic).await.ok();
+            assert_eq!(alice.get(&at("m.room.topic")).await.ok()["topic"], topic["topic"]);
+            assert_eq!(alice.get(&at("m.room.topic/")).await.ok()["topic"], topic["topic"]);
+        }
+        let slash = escape("a/b ü");
+        alice.put(&at(&format!("org.example.x/{slash}")), &json!({ "a": 1 })).await.ok();
+        let found = alice.get(&at(&format!("org.example.x/{slash}?format=event"))).await.ok();
+        assert_eq!(found["state_key"], "a/b ü");
+        assert_eq!(found["room_id"], room);
+        assert_eq!(found["content"], json!({ "a": 1 }));
+        alice.get(&at("org.example.x/none")).await.is(404, "M_NOT_FOUND");
+        alice.get(&at("m.room.topic?format=x")).await.is(400, "M_INVALID_PARAM");
+        let all = alice.get(&format!("rooms/{room}/state")).await.ok();
+        let kinds: Vec<&Value> = all.as_array().unwrap().iter().map(|it| &it["type"]).collect();
+        assert!(kinds.contains(&&json!("m.room.create")));
+        let stranger = world.register("stranger").await;
+        stranger.get(&at("m.room.topic")).await.is(403, "M_FORBIDDEN");
+        stranger.get(&format!("rooms/{room}/state")).await.is(403, "M_FORBIDDEN");
+        stranger.put(&at("m.room.topic"), &json!({})).await.is(403, "M_FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_timeline_is_paged() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        for number in 0..25 {
+            alice.say(&room, &format!("m{number}")).await;
+        }
+        let mut bodies = Vec::new();
+        let mut from = String::new();
+        loop {
+            let path = format!("rooms/{room}/messages?dir=b&limit=7{from}");
+            let page = alice.get(&path).await.ok();
+            let chunk = page["chunk"].as_array().unwrap();
+            assert!(chunk.len() <= 7);
+            bodies.extend(
+                chunk
+                    .iter()
+                    .filter_map(|event| Some(event["content"]["body"].as_str()?.to_owned())),
+            );
+            let Some(end) = page["end"].as_str() else { break };
+            from = format!("&from={end}");
+        }
+        let expected: Vec<String> = (0..25).rev().map(|number| format!("m{number}")).collect();
+        assert_eq!(bodies, expected);
+        let forward = alice.get(&format!("rooms/{room}/messages?dir=f&limit=1")).await.ok();
+        assert_eq!(forward["chunk"][0]["type"], "m.room.create");
+        let lazy = escape(r#"{"lazy_load_members":true,"types":["m.room.message"]}"#);
+        let path = format!("rooms/{room}/messages?dir=b&limit=1&filter={lazy}");
+        let page = alice.get(&path).await.ok();
+        assert_eq!(page["state"][0]["state_key"], alice.user_id);
+        for query in ["dir=x", "dir=b&from=x", "dir=b&limit=x", "dir=b&filter=x", "dir=b&to=7"] {
+            let reply = alice.get(&format!("rooms/{room}/messages?{query}")).await;
+            assert_eq!(reply.status, 400, "{query}: {}", reply.body);
+        }
+        let reply = alice.get(&format!("rooms/{room}/messages")).await;
+        reply.is(400, "M_MISSING_PARAM");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_and_what_is_around_it() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        alice.say(&room, "before").await;
+        let event = alice.say(&room, "event").await;
+        alice.say(&room, "after").await;
+        let path = format!("rooms/{room}/context/{}?limit=2", escape(&event));
+        let context = alice.get(&path).await.ok();
+        assert_eq!(context["event"]["event_id"], event);
+        assert_eq!(context["event"]["unsigned"]["transaction_id"], "event");
+        assert_eq!(context["events_before"][0]["content"]["body"], "before");
+        assert_eq!(context["events_after"][0]["content"]["body"], "after");
+        assert!(context["state"].as_array().unwrap().len() > 3);
+        let from = format!("rooms/{room}/messages?dir=b&from={}", text(&context["start"]));
+        alice.get(&from).await.ok();
+        bob.get(&path).await.is(404, "M_NOT_FOUND");
+        let single = format!("rooms/{room}/event/{}", escape(&event));
+        assert_eq!(alice.get(&single).await.ok()["room_id"], room);
+        bob.get(&single).await.is(404, "M_NOT_FOUND");
+        alice.get(&format!("rooms/{room}/event/$none")).await.is(404, "M_NOT_FOUND");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn typing_and_receipts() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        let event = alice.say(&room, "read me").await;
+        let typing = format!("rooms/{room}/typing/{}", alice.user_id);
+        alice.put(&typing, &json!({ "typing": true, "timeout": 1000 })).await.ok();
+        alice.put(&typing, &json!({ "typing": false })).await.ok();
+        alice.put(&typing, &json!({})).await.is(400, "M_MISSING_PARAM");
+        bob.put(&typing, &json!({ "typing": true })).await.is(403, "M_FORBIDDEN");
+        let event = escape(&event);
+        let receipt = |kind: &str| format!("rooms/{room}/receipt/{kind}/{event}");
+        for kind in ["m.read", "m.read.private", "m.fully_read"] {
+            alice.post(&receipt(kind), &json!({})).await.ok();
+        }
+        alice.post(&receipt("m.read"), &json!({ "thread_id": "main" })).await.ok();
+        let wrong = json!({ "thread_id": "x" });
+        alice.post(&receipt("m.read"), &wrong).await.is(400, "M_INVALID_PARAM");
+        alice.post(&receipt("m.unread"), &json!({})).await.is(400, "M_INVALID_PARAM");
+        let main = json!({ "thread_id": "main" });
+        alice.post(&receipt("m.fully_read"), &main).await.is(400, "M_INVALID_PARAM");
+        bob.post(&receipt("m.read"), &json!({})).await.is(403, "M_FORBIDDEN");
+        let markers = json!({ "m.fully_read": "$none" });
+        let reply = alice.post(&format!("rooms/{room}/read_markers"), &markers).await;
+        assert!(reply.status.is_success() || reply.status.is_client_error());
+        alice.post(&format!("rooms/{room}/read_markers"), &json!({})).await.ok();
+    })
+    .await;
+}

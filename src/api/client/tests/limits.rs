@@ -1,0 +1,88 @@
+//! Rate limits as clients meet them.
+
+use serde_json::json;
+
+use super::world::{PASSWORD, World, each_world};
+use crate::{Rate, RateLimits};
+
+const ONE: Rate = Rate { per_second: 0.01, burst: 1 };
+const MANY: Rate = Rate { per_second: 1000.0, burst: 1000 };
+
+fn limits() -> RateLimits {
+    RateLimits {
+        enabled: true,
+        message: MANY,
+        registration: MANY,
+        login_address: MANY,
+        login_account: MANY,
+        join: MANY,
+        invite: MANY,
+        room_creation: MANY,
+    }
+}
+
+#[tokio::test]
+async fn messages_are_counted_by_user() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        bob.join(&room).await;
+        world.set(|settings| settings.rate_limits = RateLimits { message: ONE, ..limits() });
+        alice.say(&room, "one").await;
+        let path = format!("rooms/{room}/send/m.room.message/two");
+        let reply = alice.put(&path, &json!({ "body": "two" })).await;
+        reply.is(429, "M_LIMIT_EXCEEDED");
+        assert!(reply.body["retry_after_ms"].as_u64().unwrap() > 90_000);
+        let after: u64 = reply.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((90..=100).contains(&after), "{after}");
+        bob.say(&room, "one").await;
+        world.set(|settings| settings.rate_limits.enabled = false);
+        alice.say(&room, "two").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failed_log_ins_are_counted_by_account() {
+    each_world(async |world: World| {
+        world.register("alice").await;
+        world.set(|settings| settings.rate_limits = RateLimits { login_account: ONE, ..limits() });
+        let anonymous = world.anonymous();
+        let login = async |user: &str, password: &str| {
+            let identifier = json!({ "type": "m.id.user", "user": user });
+            let body = json!({
+                "type": "m.login.password", "identifier": identifier, "password": password,
+            });
+            anonymous.post("login", &body).await
+        };
+        login("alice", PASSWORD).await.ok();
+        login("alice", PASSWORD).await.ok();
+        login("alice", "wrong").await.is(403, "M_FORBIDDEN");
+        login("alice", PASSWORD).await.is(429, "M_LIMIT_EXCEEDED");
+        login("@alice:example.org", PASSWORD).await.is(429, "M_LIMIT_EXCEEDED");
+        login("bob", "wrong").await.is(403, "M_FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn registrations_are_counted_by_address() {
+    each_world(async |world: World| {
+        world.set(|settings| settings.rate_limits = RateLimits { registration: ONE, ..limits() });
+        let here = world.anonymous().with_header("X-Forwarded-For", "192.0.2.1");
+        let there = world.anonymous().with_header("X-Forwarded-For", "192.0.2.2");
+        let request = |name: &str| {
+            json!({
+                "username": name, "password": PASSWORD, "auth": { "type": "m.login.dummy" },
+            })
+        };
+        // Asking for the flows costs nothing.
+        for _ in 0..3 {
+            assert_eq!(here.post("register", &json!({})).await.status, 401);
+        }
+        here.post("register", &request("a")).await.ok();
+        here.post("register", &request("b")).await.is(429, "M_LIMIT_EXCEEDED");
+        there.post("register", &request("c")).await.ok();
+    })
+    .await;
+}

@@ -1,0 +1,13 @@
+//! The API over its own router, in process, on both engines: what a client asks and what it is told.
+
+mod accounts;
+mod bad_input;
+mod directory;
+mod events;
+mod limits;
+mod rooms;
+mod server;
+mod sessions;
+mod syncing;
+mod user_data;
+mod world;
