@@ -1,4 +1,5 @@
-//! An answer as values, before it is written: what every stream found, by the sections of the response.
+//! An answer as values, before it is written: what every stream found, by the sections of the
+//! response.
 
 use std::sync::Arc;
 

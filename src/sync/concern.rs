@@ -4,9 +4,7 @@
 
 use proto::number::UserNumber;
 use smallvec::smallvec;
-use store::{
-    Change, Record, RoomNumber, room::keys::key_user, user::change::ReceiptKind,
-};
+use store::{Change, Record, RoomNumber, room::keys::key_user, user::change::ReceiptKind};
 
 use crate::{
     membership::Membership,

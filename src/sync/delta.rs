@@ -1,9 +1,9 @@
-//! Which state events an answer has to carry so that the client, who applies them and then the timeline, ends with the
-//! room's state (client-server API, "Syncing"; MSC4222 for `state_after`).
+//! Which state events an answer has to carry so that the client, who applies them and then the
+//! timeline, ends with the room's state (client-server API, "Syncing"; MSC4222 for `state_after`).
 //!
-//! Invariant: only the room's own record of how its current state moved counts here, not what events seem to say. So
-//! state that moved without a timeline event (by state resolution), and state events that a filter keeps out of the
-//! timeline, reach the client all the same.
+//! Invariant: only the room's own record of how its current state moved counts here, not what
+//! events seem to say. So state that moved without a timeline event (by state resolution), and
+//! state events that a filter keeps out of the timeline, reach the client all the same.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -61,8 +61,8 @@ impl Course {
     }
 }
 
-/// What changed up to the timeline's start, and what changed after it without being in the timeline. `moves` are those
-/// since the client's token, in order.
+/// What changed up to the timeline's start, and what changed after it without being in the
+/// timeline. `moves` are those since the client's token, in order.
 pub(crate) fn changed_before(moves: &[Move], shown: &Shown) -> Delta {
     changed(moves, shown, Course::before)
 }
@@ -72,11 +72,7 @@ pub(crate) fn changed_after(moves: &[Move]) -> Delta {
     changed(moves, &Shown::default(), |course| course.last_new)
 }
 
-fn changed(
-    moves: &[Move],
-    shown: &Shown,
-    value: impl Fn(&Course) -> Option<EventNumber>,
-) -> Delta {
+fn changed(moves: &[Move], shown: &Shown, value: impl Fn(&Course) -> Option<EventNumber>) -> Delta {
     // What was removed cannot be told to a client: the format has no word for it.
     let differs = |(key, course): (StateKeyNumber, Course)| {
         let value = value(&course).filter(|_| value(&course) != course.first_old)?;
@@ -97,8 +93,8 @@ pub(crate) fn rolled_back(state: &StateMap, moves: &[Move]) -> StateMap {
     state
 }
 
-/// The whole state at the timeline's start, with what changed after it without being in the timeline. `moves` led from
-/// some point at or before the start to `state`.
+/// The whole state at the timeline's start, with what changed after it without being in the
+/// timeline. `moves` led from some point at or before the start to `state`.
 pub(crate) fn whole_before(state: &StateMap, moves: &[Move], shown: &Shown) -> StateMap {
     let mut whole = state.clone();
     for (key, course) in courses(moves, shown) {

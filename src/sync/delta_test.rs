@@ -1,3 +1,5 @@
+//! State deltas over made-up moves.
+
 use super::*;
 
 /// A move at a position, of a key, from and to an event; 0 is none.
@@ -8,10 +10,7 @@ fn step(position: u64, key: i64, old: i64, new: i64) -> Move {
 }
 
 fn shown(start: u64, state: &[i64]) -> Shown {
-    Shown {
-        start: Some(Position(start)),
-        state: state.iter().copied().map(EventNumber).collect(),
-    }
+    Shown { start: Some(Position(start)), state: state.iter().copied().map(EventNumber).collect() }
 }
 
 fn pairs(delta: impl IntoIterator<Item = (StateKeyNumber, EventNumber)>) -> Vec<(i64, i64)> {
@@ -31,9 +30,15 @@ fn what_the_timeline_shows_is_not_repeated() {
 
 #[test]
 fn the_gap_is_filled_up_to_the_start() {
-    // Key 1 moved in the gap and again in the timeline, key 2 only in the gap, key 3 only in the timeline.
-    let moves =
-        [step(5, 1, 10, 11), step(6, 2, 0, 20), step(7, 2, 20, 21), step(9, 1, 11, 12), step(10, 3, 0, 30)];
+    // Key 1 moved in the gap and again in the timeline, key 2 only in the gap, key 3 only in the
+    // timeline.
+    let moves = [
+        step(5, 1, 10, 11),
+        step(6, 2, 0, 20),
+        step(7, 2, 20, 21),
+        step(9, 1, 11, 12),
+        step(10, 3, 0, 30),
+    ];
     assert_eq!(pairs(changed_before(&moves, &shown(9, &[12, 30]))), [(1, 11), (2, 21)]);
     assert_eq!(pairs(changed_after(&moves)), [(1, 12), (2, 21), (3, 30)]);
 }
@@ -80,8 +85,5 @@ fn the_whole_state_at_the_start() {
     assert_eq!(pairs(whole_before(&now, &moves, &shown(5, &[11, 20, 12]))), [(1, 10), (3, 30)]);
     // It shows nothing of key 2.
     assert_eq!(pairs(whole_before(&now, &moves, &shown(7, &[12]))), [(1, 11), (2, 20), (3, 30)]);
-    assert_eq!(
-        pairs(whole_before(&now, &moves, &Shown::default())),
-        [(1, 12), (2, 20), (3, 30)]
-    );
+    assert_eq!(pairs(whole_before(&now, &moves, &Shown::default())), [(1, 12), (2, 20), (3, 30)]);
 }

@@ -1,8 +1,9 @@
-//! Evaluates filters (client-server API, "Filtering"): what a client stored or sent inline is parsed and bounded once,
-//! and asked for every event after that. What one event alone decides is `proto::filter`'s.
+//! Evaluates filters (client-server API, "Filtering"): what a client stored or sent inline is
+//! parsed and bounded once, and asked for every event after that. What one event alone decides is
+//! `proto::filter`'s.
 //!
-//! Invariant: an excluded value stays out even where it is also included. `limit` bounds timelines only: to cut state,
-//! account data or presence short would lose what no later answer brings again.
+//! Invariant: an excluded value stays out even where it is also included. `limit` bounds timelines
+//! only: to cut state, account data or presence short would lose what no later answer brings again.
 
 use proto::{
     filter::{EventFilter, type_matches},
@@ -149,7 +150,8 @@ fn parse_fields(fields: &[String]) -> Result<Vec<Vec<String>>, FilterError> {
     Ok(fields.iter().map(|field| parse_path(field)).collect())
 }
 
-/// Splits at dots; a backslash takes a dot or a backslash literally and stands for itself before anything else.
+/// Splits at dots; a backslash takes a dot or a backslash literally and stands for itself before
+/// anything else.
 fn parse_path(field: &str) -> Vec<String> {
     let mut path = vec![String::new()];
     let mut characters = field.chars().peekable();
@@ -208,9 +210,8 @@ fn copy_path(from: &Value, to: &mut Value, path: &[String]) {
     }
     let present = rest.iter().try_fold(found, |value, name| value.get(name)).is_some();
     if present {
-        let child = target
-            .entry(name.clone())
-            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let child =
+            target.entry(name.clone()).or_insert_with(|| Value::Object(serde_json::Map::new()));
         copy_path(found, child, rest);
     }
 }

@@ -1,15 +1,17 @@
+//! Filters by themselves.
+
 use ruma::{room_id, user_id};
 use serde_json::json;
 
 use super::*;
 
-fn filter(json: Value) -> SyncFilter {
+fn filter(json: &Value) -> SyncFilter {
     SyncFilter::parse(&json.to_string()).unwrap()
 }
 
 #[test]
 fn no_filter_lets_everything_through() {
-    for everything in [filter(json!({})), filter(json!({"room": {}}))] {
+    for everything in [filter(&json!({})), filter(&json!({"room": {}}))] {
         assert!(everything.timeline.matches_type("m.room.message"));
         assert!(everything.timeline.matches_sender(user_id!("@a:example.org")));
         assert!(everything.rooms.matches(room_id!("!a:example.org")));
@@ -23,7 +25,7 @@ fn no_filter_lets_everything_through() {
 
 #[test]
 fn exclusion_wins() {
-    let filter = filter(json!({
+    let filter = filter(&json!({
         "room": {
             "rooms": ["!a:x", "!b:x"],
             "not_rooms": ["!b:x"],
@@ -50,7 +52,7 @@ fn exclusion_wins() {
 
 #[test]
 fn empty_lists_match_nothing() {
-    let nothing = filter(json!({
+    let nothing = filter(&json!({
         "account_data": {"types": []},
         "presence": {"senders": []},
         "room": {"rooms": [], "state": {"types": []}, "ephemeral": {"rooms": []}},
@@ -64,7 +66,7 @@ fn empty_lists_match_nothing() {
 
 #[test]
 fn limits_are_bounded() {
-    let limit = |limit: Value| filter(json!({"room": {"timeline": {"limit": limit}}}));
+    let limit = |limit: Value| filter(&json!({"room": {"timeline": {"limit": limit}}}));
     assert_eq!(limit(json!(0)).timeline_limit, 0);
     assert_eq!(limit(json!(7)).timeline_limit, 7);
     assert_eq!(limit(json!(1_000_000)).timeline_limit, TIMELINE_LIMIT_MAX);
@@ -72,7 +74,7 @@ fn limits_are_bounded() {
 
 #[test]
 fn lazy_members() {
-    let lazy = |state: Value| filter(json!({"room": {"state": state}})).lazy;
+    let lazy = |state: Value| filter(&json!({"room": {"state": state}})).lazy;
     assert_eq!(lazy(json!({"lazy_load_members": true})), LazyMembers::New);
     assert_eq!(
         lazy(json!({"lazy_load_members": true, "include_redundant_members": true})),
@@ -80,7 +82,7 @@ fn lazy_members() {
     );
     assert_eq!(lazy(json!({"include_redundant_members": true})), LazyMembers::Off);
     // Only the state's flag counts for this endpoint.
-    let timeline = filter(json!({"room": {"timeline": {"lazy_load_members": true}}}));
+    let timeline = filter(&json!({"room": {"timeline": {"lazy_load_members": true}}}));
     assert_eq!(timeline.lazy, LazyMembers::Off);
 }
 
@@ -105,8 +107,10 @@ fn invalid_filters_are_refused() {
 
 #[test]
 fn fields() {
-    let filter = filter(json!({
-        "event_fields": ["type", "content.body", "content.a\\.b", "content.x\\\\y", "no.such", "type.x"],
+    let filter = filter(&json!({
+        "event_fields": [
+            "type", "content.body", "content.a\\.b", "content.x\\\\y", "no.such", "type.x",
+        ],
     }));
     let event = json!({
         "type": "m.room.message",
@@ -126,7 +130,7 @@ fn fields() {
 
 #[test]
 fn formats() {
-    assert!(filter(json!({"event_format": "federation"})).format.federation);
-    assert!(!filter(json!({"event_format": "client"})).format.federation);
-    assert!(filter(json!({"event_fields": []})).format.is_plain());
+    assert!(filter(&json!({"event_format": "federation"})).format.federation);
+    assert!(!filter(&json!({"event_format": "client"})).format.federation);
+    assert!(filter(&json!({"event_fields": []})).format.is_plain());
 }

@@ -1,8 +1,9 @@
-//! Writes JSON straight to bytes. Responses are mostly events that are serialised already: a writer that copies them is an
-//! order of magnitude cheaper than typed values that a serialiser walks (LIBRARIES: ruma's `Raw` validates each again).
+//! Writes JSON straight to bytes. Responses are mostly events that are serialised already: a writer
+//! that copies them is an order of magnitude cheaper than typed values that a serialiser walks, and
+//! than raw values that are validated again one by one.
 //!
-//! Invariant: what went in by `raw` is one valid JSON value, so the result is valid. Commas come by themselves: one is
-//! due exactly when the last byte opens nothing and follows no colon.
+//! Invariant: what went in by `raw` is one valid JSON value, so the result is valid. Commas come by
+//! themselves: one is due exactly when the last byte opens nothing and follows no colon.
 
 use bytes::Bytes;
 

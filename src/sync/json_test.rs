@@ -1,3 +1,5 @@
+//! What is written parses again.
+
 use serde_json::{Value, json};
 
 use super::*;

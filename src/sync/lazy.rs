@@ -1,9 +1,9 @@
-//! Which members a device knows already, so that lazy loading does not send them again (client-server API, "Lazy-loading
-//! room members").
+//! Which members a device knows already, so that lazy loading does not send them again
+//! (client-server API, "Lazy-loading room members").
 //!
-//! Invariant: what counts as known was in an answer that led to the very token the client now shows. An answer that got
-//! lost therefore makes nobody known, and an old token used again brings the members again. Forgetting is harmless: the
-//! member is sent once more.
+//! Invariant: what counts as known was in an answer that led to the very token the client now
+//! shows. An answer that got lost therefore makes nobody known, and an old token used again brings
+//! the members again. Forgetting is harmless: the member is sent once more.
 
 use imbl::HashMap;
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -12,7 +12,8 @@ use ruma::OwnedDeviceId;
 
 use crate::token::SyncToken;
 
-/// Bytes that all devices' knowledge may take. Maps share their structure, so this counts more than there is.
+/// Bytes that all devices' knowledge may take. Maps share their structure, so this counts more than
+/// there is.
 const CACHE_BYTES_MAX: u64 = 8 << 20;
 /// What one known member counts.
 const MEMBER_BYTES: usize = 48;

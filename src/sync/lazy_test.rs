@@ -1,3 +1,5 @@
+//! Who is known by which token.
+
 use proto::number::Position;
 
 use super::*;

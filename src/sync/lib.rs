@@ -1,8 +1,9 @@
 //! `/sync`: what happened since a client last asked, and waiting until something does.
 //!
-//! A request holds a token ([`token`]), a filter ([`filter`]) and some wishes ([`SyncRequest`]). The [`notifier`] knows at
-//! once whether anything concerns its user; if so, [`plan`] sorts her rooms into sections, the streams ([`stream`]) fill
-//! them from the log in memory or from the database, and [`write`] puts the bytes together.
+//! A request holds a token ([`token`]), a filter ([`filter`]) and some wishes ([`SyncRequest`]).
+//! The [`notifier`] knows at once whether anything concerns its user; if so, [`plan`] sorts her
+//! rooms into sections, the streams ([`stream`]) fill them from the log in memory or from the
+//! database, and [`write`] puts the bytes together.
 //!
 //! Spec: client-server API, "Syncing", "Filtering", "Lazy-loading room members"; MSC4222.
 

@@ -1,9 +1,11 @@
-//! Who has to hear of what: the recent changes by topic, the memberships of users who sync, and their wake-up calls.
+//! Who has to hear of what: the recent changes by topic, the memberships of users who sync, and
+//! their wake-up calls.
 //!
-//! Invariants. (1) A user's `changed` is raised before the head is: whoever reads the head first and `changed` after it
-//! cannot miss a change that the head covers. (2) A waiter registers before it looks, so no wake-up is lost. (3) The
-//! memberships here are those at the head. (4) The store's listener is a hint that there is something in its log; what
-//! counts is what the log holds. Nothing is kept for users who do not sync; they are loaded when they come.
+//! Invariants. (1) A user's `changed` is raised before the head is: whoever reads the head first
+//! and `changed` after it cannot miss a change that the head covers. (2) A waiter registers before
+//! it looks, so no wake-up is lost. (3) The memberships here are those at the head. (4) The store's
+//! listener is a hint that there is something in its log; what counts is what the log holds.
+//! Nothing is kept for users who do not sync; they are loaded when they come.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,9 +17,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::number::{Position, RoomNumber, UserNumber};
+use proto::number::{EventNumber, Position, RoomNumber, UserNumber};
+use room::Event;
 use ruma::{OwnedUserId, UserId};
-use store::log::{Log, Record};
+use store::{
+    Change,
+    log::{Log, Record},
+};
 use tokio::sync::Notify;
 use user::ephemeral::EphemeralChange;
 
@@ -86,7 +92,8 @@ impl Waiter {
     }
 }
 
-/// A user as far as the head knows her, and what happened since a position, as far as it concerns her.
+/// A user as far as the head knows her, and what happened since a position, as far as it concerns
+/// her.
 pub(crate) struct Standing {
     /// The position that all of this belongs to.
     pub(crate) position: Position,
@@ -103,6 +110,18 @@ pub(crate) struct News {
     pub(crate) own: Vec<Arc<Record>>,
     /// What happened in rooms that she is joined to.
     pub(crate) rooms: HashMap<RoomNumber, Vec<Arc<Record>>>,
+}
+
+impl News {
+    /// A state event that became current, if it did so lately.
+    pub(crate) fn find(&self, number: EventNumber) -> Option<Arc<Event>> {
+        let mut records = self.own.iter().chain(self.rooms.values().flatten());
+        let event = |record: &Arc<Record>| match &record.change {
+            Change::State { new, event, .. } if *new == Some(number) => event.clone(),
+            _ => None,
+        };
+        records.find_map(event)
+    }
 }
 
 impl Notifier {
@@ -134,7 +153,8 @@ impl Notifier {
         }
     }
 
-    /// Waits until the head has reached a position that is committed. It is on its way: publishing follows the commit.
+    /// Waits until the head has reached a position that is committed. It is on its way: publishing
+    /// follows the commit.
     pub(crate) async fn reach(&self, position: Position, log: &Log) {
         loop {
             let mut moved = std::pin::pin!(self.moved.notified());
@@ -271,12 +291,11 @@ impl Notifier {
     pub(crate) fn room_since(&self, room: RoomNumber, since: Position) -> Option<Vec<Arc<Record>>> {
         let inner = self.inner.lock();
         let recent = &inner.recent;
-        recent
-            .covers(since)
-            .then(|| recent.of(Topic::Room(room), since).cloned().collect())
+        recent.covers(since).then(|| recent.of(Topic::Room(room), since).cloned().collect())
     }
 
-    /// All changes of one room that are still here, and the position after which nothing is missing.
+    /// All changes of one room that are still here, and the position after which nothing is
+    /// missing.
     pub(crate) fn room_tail(&self, room: RoomNumber) -> (Position, Vec<Arc<Record>>) {
         let inner = self.inner.lock();
         let recent = &inner.recent;
@@ -291,8 +310,7 @@ fn touched_rooms(
     since: Position,
     memberships: &Memberships,
 ) -> HashSet<RoomNumber> {
-    let is_joined =
-        |room: &RoomNumber| memberships.get(room).is_some_and(Membership::is_joined);
+    let is_joined = |room: &RoomNumber| memberships.get(room).is_some_and(Membership::is_joined);
     if recent.count_since(since) <= memberships.len() {
         let room = |topic| match topic {
             Topic::Room(room) => Some(room).filter(is_joined),
@@ -307,8 +325,8 @@ fn touched_rooms(
 }
 
 impl Inner {
-    /// Forgets everything, since changes were lost: they alone were more than the log holds. Whoever waits looks into the
-    /// database.
+    /// Forgets everything, since changes were lost: they alone were more than the log holds.
+    /// Whoever waits looks into the database.
     fn start_anew(&mut self, head: Position) -> Vec<Arc<Waiter>> {
         self.recent = Recent::new(head);
         self.numbers.clear();
@@ -326,7 +344,8 @@ impl Inner {
         let mut woken = Woken::default();
         for record in records {
             let concern = concern(record);
-            // Whoever just left hears of it through her own topic; whoever just came needs the room from here on.
+            // Whoever just left hears of it through her own topic; whoever just came needs the room
+            // from here on.
             if let Concern { member: Some((user, room, membership)), .. } = &concern {
                 self.set_membership(*user, *room, *membership);
             }
@@ -406,7 +425,8 @@ impl Inner {
         }
     }
 
-    /// Drops the users who have not synced for longest once there are too many, a tenth of them at once.
+    /// Drops the users who have not synced for longest once there are too many, a tenth of them at
+    /// once.
     fn make_room(&mut self) {
         if self.users.len() < self.users_max {
             return;
@@ -414,7 +434,8 @@ impl Inner {
         let mut idle = self
             .users
             .iter()
-            // One reference is the entry's, the others are its rooms'; a request that runs holds one more.
+            // One reference is the entry's, the others are its rooms'; a request that runs holds
+            // one more.
             .filter(|(_, entry)| !entry.is_held())
             .map(|(user, entry)| (entry.used, *user))
             .collect::<Vec<_>>();

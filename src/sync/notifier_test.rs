@@ -1,3 +1,5 @@
+//! Who hears of what, over made-up changes.
+
 use proto::{number::EventNumber, visibility::Membership as State};
 use ruma::user_id;
 
@@ -17,11 +19,8 @@ fn notifier() -> Notifier {
 fn come(notifier: &Notifier, user: UserNumber, rooms: &[RoomNumber]) -> Arc<Waiter> {
     let user_id = if user == ALICE { user_id!("@user1:example.org") } else { user_id!("@bob:x") };
     notifier.begin(user, user_id);
-    let joined = Membership {
-        state: State::Join,
-        position: Position(5),
-        event: Some(EventNumber(5)),
-    };
+    let joined =
+        Membership { state: State::Join, position: Position(5), event: Some(EventNumber(5)) };
     notifier.complete(user, rooms.iter().map(|room| (*room, joined)).collect());
     notifier.find(user).unwrap()
 }

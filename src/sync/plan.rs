@@ -1,9 +1,10 @@
-//! Which rooms belong into an answer, and into which section, from the user's memberships now and since the token.
+//! Which rooms belong into an answer, and into which section, from the user's memberships now and
+//! since the token.
 //!
-//! Invariant: what counts is the membership at the answer's position; what happened between only says from where on the
-//! client knows the room. A room is in one section at most.
+//! Invariant: what counts is the membership at the answer's position; what happened between only
+//! says from where on the client knows the room. A room is in one section at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proto::number::{Position, RoomNumber};
 use room::Membership as State;
@@ -58,7 +59,8 @@ pub(crate) struct Departure {
     pub(crate) since: Option<Position>,
     /// Whether the whole state is due.
     pub(crate) whole_state: bool,
-    /// Whether the user was in the room since the token: otherwise only the departure itself is hers to see.
+    /// Whether the user was in the room since the token: otherwise only the departure itself is
+    /// hers to see.
     pub(crate) was_inside: bool,
     pub(crate) membership: Membership,
 }
@@ -73,61 +75,70 @@ struct Way {
 }
 
 impl Plan {
-    /// Sorts the rooms. `touched` says of a joined room whether anything happened in it; `archived` of one that was left
-    /// earlier whether the user was inside then, if it belongs into an answer to somebody who asks for everything.
+    /// Sorts the rooms. `touched` are those in which anything happened; `archived` those that were
+    /// left earlier and belong into an answer to somebody who asks for everything, with whether the
+    /// user was inside then.
     pub(crate) fn new(
         memberships: &Memberships,
         passages: &[Passage],
         scope: Scope,
-        touched: impl Fn(RoomNumber) -> bool,
-        archived: impl Fn(RoomNumber) -> Option<bool>,
+        touched: &HashSet<RoomNumber>,
+        archived: &HashMap<RoomNumber, bool>,
     ) -> Self {
         let ways = ways(passages);
         let mut plan = Self::default();
-        for (room, membership) in memberships {
-            let (room, membership) = (*room, *membership);
-            let way = ways.get(&room).copied();
-            // Invitations, knocks and departures are told when they happen, and to those who ask for everything.
-            let is_news = way.is_some() || scope.since.is_none();
-            match membership.state {
-                State::Join => {
-                    let visit = Visit::new(room, membership, way, scope);
-                    if visit.whole_state || touched(room) {
-                        plan.joined.push(visit);
-                    }
-                }
-                State::Invite if is_news || scope.full_state => {
-                    plan.invited.push((room, membership));
-                }
-                State::Knock if is_news || scope.full_state => {
-                    plan.knocked.push((room, membership));
-                }
-                State::Leave | State::Ban => {
-                    let is_recent = way.is_some() && scope.since.is_some();
-                    let asked = scope.since.is_none() || scope.full_state;
-                    let departure = if is_recent {
-                        Some(Departure::recent(room, membership, way.unwrap_or_default(), scope))
-                    } else if asked {
-                        let was_inside = archived(room);
-                        was_inside.map(|inside| Departure::old(room, membership, inside))
-                    } else {
-                        None
-                    };
-                    plan.left.extend(departure);
-                }
-                State::Invite | State::Knock => {}
+        if scope.is_everything() {
+            for (room, membership) in memberships {
+                let way = ways.get(room).copied();
+                plan.sort((*room, *membership), way, scope, archived.get(room).copied());
+            }
+            return plan;
+        }
+        // However many rooms somebody has, an answer costs what happened.
+        let moved = ways.keys().chain(touched).copied().collect::<BTreeSet<_>>();
+        for room in moved {
+            if let Some(membership) = memberships.get(&room) {
+                plan.sort((room, *membership), ways.get(&room).copied(), scope, None);
             }
         }
         plan
+    }
+
+    fn sort(
+        &mut self,
+        (room, membership): (RoomNumber, Membership),
+        way: Option<Way>,
+        scope: Scope,
+        archived: Option<bool>,
+    ) {
+        // Invitations and knocks are told when they happen, and to those who ask for everything.
+        let is_news = way.is_some() || scope.is_everything();
+        match membership.state {
+            State::Join => self.joined.push(Visit::new(room, membership, way, scope)),
+            State::Invite if is_news => self.invited.push((room, membership)),
+            State::Knock if is_news => self.knocked.push((room, membership)),
+            State::Invite | State::Knock => {}
+            State::Leave | State::Ban => {
+                let recent = way.filter(|_| scope.since.is_some());
+                let recent = recent.map(|way| Departure::recent(room, membership, way, scope));
+                let old = || archived.map(|inside| Departure::old(room, membership, inside));
+                self.left.extend(recent.or_else(old));
+            }
+        }
+    }
+}
+
+impl Scope {
+    /// Whether all rooms are asked for, not only those in which anything happened.
+    pub(crate) fn is_everything(self) -> bool {
+        self.since.is_none() || self.full_state
     }
 }
 
 fn ways(passages: &[Passage]) -> BTreeMap<RoomNumber, Way> {
     let mut ways = BTreeMap::new();
     for passage in passages {
-        let way = ways
-            .entry(passage.room)
-            .or_insert(Way { first: passage.from, ..Way::default() });
+        let way = ways.entry(passage.room).or_insert(Way { first: passage.from, ..Way::default() });
         if passage.to == State::Join {
             way.was_joined = true;
         } else {

@@ -1,3 +1,5 @@
+//! Which room goes where, over made-up memberships.
+
 use proto::number::EventNumber;
 
 use super::*;
@@ -13,12 +15,7 @@ fn plan(now: State, steps: &[(State, State)], scope: Scope) -> Plan {
     plan_with(now, steps, scope, None)
 }
 
-fn plan_with(
-    now: State,
-    steps: &[(State, State)],
-    scope: Scope,
-    archived: Option<bool>,
-) -> Plan {
+fn plan_with(now: State, steps: &[(State, State)], scope: Scope, archived: Option<bool>) -> Plan {
     let memberships = Memberships::unit(ROOM, membership(now));
     let passages = (20..)
         .zip(steps)
@@ -29,7 +26,8 @@ fn plan_with(
             to: *to,
         })
         .collect::<Vec<_>>();
-    Plan::new(&memberships, &passages, scope, |_| false, |_| archived)
+    let archived = archived.map(|inside| (ROOM, inside)).into_iter().collect();
+    Plan::new(&memberships, &passages, scope, &HashSet::new(), &archived)
 }
 
 fn since() -> Scope {
@@ -51,7 +49,7 @@ fn joined_rooms() {
     let cases: [(&[(State, State)], _); 5] = [
         (&[], None),
         // A new name or avatar is no new room.
-        (&[(State::Join, State::Join)], None),
+        (&[(State::Join, State::Join)], Some((known, false))),
         (&[(State::Leave, State::Join)], Some((None, true))),
         (&[(State::Leave, State::Invite), (State::Invite, State::Join)], Some((None, true))),
         (&[(State::Join, State::Leave), (State::Leave, State::Join)], Some((None, true))),
@@ -64,7 +62,8 @@ fn joined_rooms() {
     assert_eq!(visit(&plan(State::Join, &[], Scope::default())), Some((None, true)));
 
     let memberships = Memberships::unit(ROOM, membership(State::Join));
-    let touched = Plan::new(&memberships, &[], since(), |room| room == ROOM, |_| None);
+    let rooms = HashSet::from([ROOM, RoomNumber(2)]);
+    let touched = Plan::new(&memberships, &[], since(), &rooms, &HashMap::new());
     assert_eq!(visit(&touched), Some((known, false)));
 }
 
@@ -88,7 +87,10 @@ fn departures_since_the_token() {
         (&[(State::Join, State::Join), (State::Join, State::Leave)], Some((known, false, true))),
         (&[(State::Leave, State::Join), (State::Join, State::Leave)], Some((None, true, true))),
         (&[(State::Invite, State::Leave)], Some((None, false, false))),
-        (&[(State::Leave, State::Invite), (State::Invite, State::Leave)], Some((None, false, false))),
+        (
+            &[(State::Leave, State::Invite), (State::Invite, State::Leave)],
+            Some((None, false, false)),
+        ),
     ];
     for (steps, expected) in cases {
         assert_eq!(departure(&plan(State::Leave, steps, since())), expected, "{steps:?}");

@@ -1,8 +1,9 @@
-//! The recent changes, found by whom they concern: a room or a user. An index over the store's log, which bounds it, so
-//! that an up-to-date client costs no database and a busy server's other rooms cost nothing.
+//! The recent changes, found by whom they concern: a room or a user. An index over the store's log,
+//! which bounds it, so that an up-to-date client costs no database and a busy server's other rooms
+//! cost nothing.
 //!
-//! Invariant: every change after `floor` and up to `head` is here under each of its topics, in order of position. What is
-//! asked for from before `floor` has to come from the database.
+//! Invariant: every change after `floor` and up to `head` is here under each of its topics, in
+//! order of position. What is asked for from before `floor` has to come from the database.
 
 use std::collections::{HashMap, VecDeque};
 

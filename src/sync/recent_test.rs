@@ -1,3 +1,5 @@
+//! The index over recent changes.
+
 use smallvec::smallvec;
 
 use super::*;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ruma::presence::PresenceState;
 
-/// The longest that a request waits, whatever it asks for: beyond that, proxies give up before we do.
+/// The longest that a request waits, whatever it asks for: beyond that, proxies give up before we
+/// do.
 pub const TIMEOUT_MAX: Duration = Duration::from_mins(5);
 
 /// What a client asks for.

@@ -70,11 +70,7 @@ impl Sync {
     /// The same, with nothing in memory that is at or before a position.
     pub(crate) fn beginning_at(parts: Parts, position: Position) -> Self {
         let (store, ephemeral) = (parts.store.clone(), parts.ephemeral.clone());
-        let head = Head {
-            position,
-            epoch: ephemeral.epoch(),
-            ephemeral: ephemeral.counter(),
-        };
+        let head = Head { position, epoch: ephemeral.epoch(), ephemeral: ephemeral.counter() };
         let inner = Arc::new(Inner {
             parts,
             notifier: Notifier::new(head),
@@ -115,11 +111,8 @@ impl Sync {
         // Her own change is committed, so the head will be there.
         inner.notifier.reach(inner.parts.store.position(), inner.parts.store.log()).await;
         let head = inner.notifier.head();
-        let since = request
-            .since
-            .as_deref()
-            .map(|since| SyncToken::parse(since, head))
-            .transpose()?;
+        let since =
+            request.since.as_deref().map(|since| SyncToken::parse(since, head)).transpose()?;
         // Held until the answer: whoever waits here is online.
         let _syncing = inner.parts.presence.syncing(requester, &request.set_presence).await?;
         let course = Course { inner, requester, filter, request, since };

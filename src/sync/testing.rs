@@ -32,7 +32,7 @@ pub(crate) fn event(number: i64, position: i64, fields: &Value) -> Arc<Event> {
     whole.as_object_mut().unwrap().extend(fields);
     let rules = Rules::of("11").unwrap();
     let id = format!("$event{number}").try_into().unwrap();
-    let pdu = Pdu::load(whole.to_string().into(), id, rules).unwrap();
+    let pdu = Pdu::load(whole.to_string(), id, rules).unwrap();
     Arc::new(Event {
         room: RoomNumber(1),
         outcome: Outcome::Accepted,

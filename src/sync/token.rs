@@ -1,9 +1,10 @@
-//! What a client holds between two requests: the durable position, and the node's epoch with its counter for what is not
-//! durable (client-server API, "Syncing"; DESIGN section 3).
+//! What a client holds between two requests: the durable position, and the node's epoch with its
+//! counter for what is not durable (client-server API, "Syncing").
 //!
-//! Invariant: a token that was handed out names a published position and a counter that can be read, so no token lies in
-//! the future. A durable position means the same for ever; a counter means something only within its epoch, and a token
-//! of another epoch gets the present typing and presence again.
+//! Invariant: a token that was handed out names a published position and a counter that can be
+//! read, so no token lies in the future. A durable position means the same for ever; a counter
+//! means something only within its epoch, and a token of another epoch gets the present typing and
+//! presence again.
 
 use std::{fmt, str::FromStr};
 
@@ -64,7 +65,8 @@ impl SyncToken {
         Ok(token)
     }
 
-    /// The ephemeral counter, if it belongs to this epoch: the holder knows nothing of another one's.
+    /// The ephemeral counter, if it belongs to this epoch: the holder knows nothing of another
+    /// one's.
     pub fn ephemeral_in(&self, epoch: u64) -> Option<u64> {
         (self.epoch == epoch).then_some(self.ephemeral)
     }

@@ -1,3 +1,5 @@
+//! The text of tokens, and what is refused.
+
 use super::*;
 
 const HEAD: Head = Head { position: Position(100), epoch: 0xfeed, ephemeral: 7 };
@@ -8,7 +10,9 @@ fn token(position: u64, epoch: u64, ephemeral: u64) -> SyncToken {
 
 #[test]
 fn text_and_back() {
-    for token in [token(0, 0, 0), token(72594, 0xdead_beef, 12), token(u64::MAX, u64::MAX, u64::MAX)] {
+    for token in
+        [token(0, 0, 0), token(72594, 0xdead_beef, 12), token(u64::MAX, u64::MAX, u64::MAX)]
+    {
         assert_eq!(token.to_string().parse(), Ok(token));
     }
     assert_eq!(token(12, 255, 3).to_string(), "s1_12_ff_3");

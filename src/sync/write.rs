@@ -1,5 +1,5 @@
-//! Writes an answer as bytes (client-server API, `GET /sync`). Events come from their shared form, with the reader's own
-//! `unsigned` spliced in; nothing is serialised twice.
+//! Writes an answer as bytes (client-server API, `GET /sync`). Events come from their shared form,
+//! with the reader's own `unsigned` spliced in; nothing is serialised twice.
 
 use bytes::Bytes;
 use room::Event;
@@ -41,7 +41,8 @@ pub(crate) fn nothing(next: SyncToken) -> Bytes {
     out.finish()
 }
 
-/// What every answer has. Keys for encryption are counted even where there are none, since clients wait for the count.
+/// What every answer has. Keys for encryption are counted even where there are none, since clients
+/// wait for the count.
 fn ends(answer: &mut JsonWriter, next: SyncToken) {
     answer.key("next_batch").raw_with(|out| {
         use std::fmt::Write as _;
@@ -87,12 +88,7 @@ fn capacity(answer: &Answer) -> usize {
     joined.chain(left).sum::<usize>() * EVENT_BYTES + (rooms + 1) * ROOM_BYTES
 }
 
-fn section<R>(
-    rooms: &mut JsonWriter,
-    name: &str,
-    list: &[R],
-    write: impl Fn(&mut JsonWriter, &R),
-) {
+fn section<R>(rooms: &mut JsonWriter, name: &str, list: &[R], write: impl Fn(&mut JsonWriter, &R)) {
     if !list.is_empty() {
         rooms.key(name).object(|out| {
             for room in list {

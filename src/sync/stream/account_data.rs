@@ -1,6 +1,7 @@
 //! Account data (client-server API, "Client Config"), global and of rooms.
 //!
-//! Invariant: of each entry only the newest content is told, and to those who may have had it a removal as `{}` (MSC3391).
+//! Invariant: of each entry only the newest content is told, and to those who may have had it a
+//! removal as `{}` (MSC3391).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -34,9 +35,8 @@ pub(crate) fn changed(look: &Look, source: &mut Source<'_, '_>) -> Found<Entries
         (_, None) => {
             let all = account_data::list(source.snapshot()?, user, upto)?;
             let mut rows = all.into_iter().map(entry).collect::<Vec<_>>();
-            let has_rules = rows.iter().any(|(room, datum)| {
-                room.is_none() && &*datum.kind == PUSH_RULES
-            });
+            let has_rules =
+                rows.iter().any(|(room, datum)| room.is_none() && &*datum.kind == PUSH_RULES);
             if !has_rules {
                 let rules = Arc::from(default_push_rules(look.requester.user_id()));
                 rows.push((None, datum(&Arc::from(PUSH_RULES), Some(rules))));
@@ -59,7 +59,6 @@ pub(crate) fn in_room(
     source: &mut Source<'_, '_>,
     room: RoomNumber,
 ) -> Found<Vec<AccountDatum>> {
-
     let (user, upto) = (look.requester.user(), look.next.position);
     let rows = account_data::list_in_room(source.snapshot()?, user, room, upto)?;
     let data = rows.into_iter().map(|row| entry(row).1);

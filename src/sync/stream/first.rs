@@ -1,5 +1,5 @@
-//! The first step: what moved for the user herself, what the streams beside the timelines have for her rooms, and so which rooms
-//! belong into the answer.
+//! The first step: what moved for the user herself, what the streams beside the timelines have for
+//! her rooms, and so which rooms belong into the answer.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -41,19 +41,12 @@ pub(crate) fn first(look: &Look, source: &mut Source<'_, '_>) -> Found<First> {
     for (room, events) in receipts::moved(look, source)? {
         extras.entry(room).or_default().ephemeral.extend(events);
     }
-    let scope = Scope {
-        since: look.since.map(|since| since.position),
-        full_state: look.full_state,
-    };
-    let touched = touched(look, source, scope.since)?;
-    let archive = archive(look, source, scope)?;
-    let plan = Plan::new(
-        &look.memberships,
-        &passages,
-        scope,
-        |room| touched.contains(&room) || extras.contains_key(&room),
-        |room| archive.get(&room).copied(),
-    );
+    let scope =
+        Scope { since: look.since.map(|since| since.position), full_state: look.full_state };
+    let mut touched = touched(look, source, scope.since)?;
+    touched.extend(extras.keys());
+    let archived = archived(look, source, scope)?;
+    let plan = Plan::new(&look.memberships, &passages, scope, &touched, &archived);
     Ok(First { plan, account_data, extras })
 }
 
@@ -73,25 +66,22 @@ fn touched(
     Ok(moved.into_iter().collect())
 }
 
-/// The rooms that were left before and belong into an answer to somebody who asks for everything, with whether the user was inside:
-/// those that she was removed from, and the others if the filter wants them.
-fn archive(
+/// The rooms that were left before and belong into an answer to somebody who asks for everything,
+/// with whether the user was inside: those that she was removed from, and the others if the filter
+/// wants them.
+fn archived(
     look: &Look,
     source: &mut Source<'_, '_>,
     scope: Scope,
 ) -> Found<HashMap<RoomNumber, bool>> {
-    if scope.since.is_some() && !scope.full_state {
+    if !scope.is_everything() {
         return Ok(HashMap::new());
     }
-    let is_left = |membership: &&Membership| {
-        matches!(membership.state, State::Leave | State::Ban)
-    };
+    let is_left = |membership: &&Membership| matches!(membership.state, State::Leave | State::Ban);
     let numbers = look.memberships.values().filter(is_left).filter_map(|left| left.event);
     let events = source.events(&numbers.collect::<Vec<_>>())?;
     let me = look.requester.user_id();
-    let belongs = |event: &&Arc<Event>| {
-        look.filter.include_leave || event.pdu().sender() != me
-    };
+    let belongs = |event: &&Arc<Event>| look.filter.include_leave || event.pdu().sender() != me;
     let entry = |event: &Arc<Event>| {
         let from = event.replaces.as_ref().and_then(|replaced| {
             replaced.pdu().membership().map(|membership| membership == State::Join)

@@ -1,4 +1,5 @@
-//! Rooms that the user is joined to: timeline, state, summary, and what the other streams have found for them.
+//! Rooms that the user is joined to: timeline, state, summary, and what the other streams have
+//! found for them.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -29,7 +30,8 @@ pub(crate) struct Joined {
     pub(crate) extras: Extras,
 }
 
-/// What is told of a room, if there is anything. `newcomers` gets those who joined a room that the client knew.
+/// What is told of a room, if there is anything. `newcomers` gets those who joined a room that the
+/// client knew.
 pub(crate) fn joined(
     look: &Look,
     source: &mut Source<'_, '_>,

@@ -1,4 +1,5 @@
-//! Rooms that the user has left, or was removed from: the timeline up to her departure, and the state that belongs to it.
+//! Rooms that the user has left, or was removed from: the timeline up to her departure, and the
+//! state that belongs to it.
 //!
 //! Invariant: nothing that happened after the departure is told.
 
@@ -20,7 +21,8 @@ use crate::{
     plan::Departure,
 };
 
-/// What is told of a departure. None if the room's state does not name the user any more, so that there is none.
+/// What is told of a departure. None if the room's state does not name the user any more, so that
+/// there is none.
 pub(crate) fn left(
     look: &Look,
     source: &mut Source<'_, '_>,
@@ -75,13 +77,7 @@ fn inside(
     let moves = state::moves(look, source, departure.room, (after, upto))?.up_to_now();
     let is_whole = since.is_none() || look.filter.lazy.is_on();
     let end = if is_whole { state_at(look, source, departure)? } else { StateMap::new() };
-    let wanted = state::Wanted {
-        room: departure.room,
-        id,
-        since,
-        state: &end,
-        heroes: &[],
-    };
+    let wanted = state::Wanted { room: departure.room, id, since, state: &end, heroes: &[] };
     let state = state::state(look, source, wanted, (&moves, &slice), known)?;
     Ok((slice.timeline, state))
 }

@@ -1,9 +1,9 @@
-//! The streams of which an answer is made: one file each. A further stream is a further file here, a section in
-//! [`crate::answer`], and a line in [`Look::gather`].
+//! The streams of which an answer is made: one file each. A further stream is a further file here,
+//! a section in [`crate::answer`], and a line in [`Look::gather`].
 //!
-//! An answer is gathered in two steps: [`first::First`] says what moved for the user herself and which rooms belong into it;
-//! then the rooms are opened, and [`second`] fills them. Each step looks into memory first, and if that is not enough
-//! into one view of the database.
+//! An answer is gathered in two steps: [`first::First`] says what moved for the user herself and
+//! which rooms belong into it; then the rooms are opened, and [`second`] fills them. Each step
+//! looks into memory first, and if that is not enough into one view of the database.
 
 mod account_data;
 mod first;
@@ -40,7 +40,8 @@ use crate::{
 
 pub(crate) use source::{Found, Missing, Source};
 
-/// One look at everything that concerns a user: between the token that the client holds and the one that it will get.
+/// One look at everything that concerns a user: between the token that the client holds and the one
+/// that it will get.
 pub(crate) struct Look {
     pub(crate) inner: Arc<Inner>,
     pub(crate) requester: Requester,
@@ -50,7 +51,8 @@ pub(crate) struct Look {
     pub(crate) full_state: bool,
     /// What the client holds.
     pub(crate) held: Option<SyncToken>,
-    /// From where to look: what the client holds, or later if it is known that nothing happened in between.
+    /// From where to look: what the client holds, or later if it is known that nothing happened in
+    /// between.
     pub(crate) since: Option<SyncToken>,
     /// Up to where to look.
     pub(crate) next: SyncToken,
@@ -67,7 +69,8 @@ impl Look {
     pub(crate) async fn gather(self: Arc<Self>) -> Result<Answer, Error> {
         let first = self.ask(first::first).await?;
         let opened = Arc::new(second::open(&self, first).await?);
-        let (answer, known) = self.ask(move |look, source| second::second(look, source, &opened)).await?;
+        let (answer, known) =
+            self.ask(move |look, source| second::second(look, source, &opened)).await?;
         if self.filter.lazy == LazyMembers::New {
             self.inner.known.remember(self.holder(self.next), known);
         }
@@ -102,7 +105,7 @@ impl Look {
         let parts = &self.inner.parts;
         // Whoever comes for the first time, or with an old token, needs the database in any case.
         if self.news.is_some() {
-            match work(self, &mut Source::new(&parts.rooms, &parts.store, None)) {
+            match work(self, &mut Source::new(self, None)) {
                 Ok(found) => return Ok(found),
                 Err(Missing::Failed(error)) => return Err(error),
                 Err(Missing::Database) => {}
@@ -110,8 +113,7 @@ impl Look {
         }
         let look = Arc::clone(self);
         let read = parts.store.read(move |snapshot| {
-            let parts = &look.inner.parts;
-            let mut source = Source::new(&parts.rooms, &parts.store, Some(snapshot));
+            let mut source = Source::new(&look, Some(snapshot));
             work(&look, &mut source).map_err(|missing| match missing {
                 Missing::Failed(error) => error,
                 Missing::Database => Error::Incomplete,

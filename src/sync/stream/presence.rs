@@ -1,7 +1,8 @@
-//! Presence (client-server API, "Presence"): of herself and of everybody with whom the user shares a room.
+//! Presence (client-server API, "Presence"): of herself and of everybody with whom the user shares
+//! a room.
 //!
-//! Invariant: whoever holds a token of this run hears of each change and of everybody who came into sight; whoever holds
-//! another one gets all.
+//! Invariant: whoever holds a token of this run hears of each change and of everybody who came into
+//! sight; whoever holds another one gets all.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -28,7 +29,8 @@ pub(crate) fn presence(look: &Look, newcomers: &Newcomers) -> Vec<UserPresence> 
         return Vec::new();
     }
     let known = look.since.and_then(|since| since.ephemeral_in(look.next.epoch));
-    // Somebody may have come into sight without a change of presence; then all have to be looked at.
+    // Somebody may have come into sight without a change of presence; then all have to be looked
+    // at.
     let after = known.filter(|_| newcomers.rooms.is_empty() && newcomers.users.is_empty());
     let mut all = look.inner.parts.presence.changed_since(after.unwrap_or(0));
     all.retain(|user| {

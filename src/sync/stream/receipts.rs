@@ -1,7 +1,7 @@
 //! Receipts (client-server API, "Receipts"): how far the members of a room have read.
 //!
-//! Invariant: of each user, kind and thread only the newest is told. One event can hold one receipt of a user and kind; where
-//! threads bring more, there are more events.
+//! Invariant: of each user, kind and thread only the newest is told. One event can hold one receipt
+//! of a user and kind; where threads bring more, there are more events.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,7 +63,8 @@ fn list(
 /// The newest of each user, kind and thread.
 fn in_memory(look: &Look) -> Vec<ReceiptChange> {
     let me = look.requester.user();
-    let records = look.news.iter().flat_map(|news| news.own.iter().chain(news.rooms.values().flatten()));
+    let records =
+        look.news.iter().flat_map(|news| news.own.iter().chain(news.rooms.values().flatten()));
     let mut newest = HashMap::new();
     for record in records {
         let Change::Receipt(change) = &record.change else { continue };
@@ -94,10 +95,7 @@ fn write(receipts: &[ReceiptChange]) -> Events {
         let marks = layers[free].entry(event_id).or_default();
         marks.insert(slot, (receipt.ts, receipt.thread.as_deref()));
     }
-    rooms
-        .into_iter()
-        .map(|(room, layers)| (room, layers.iter().map(event).collect()))
-        .collect()
+    rooms.into_iter().map(|(room, layers)| (room, layers.iter().map(event).collect())).collect()
 }
 
 fn event(layer: &BTreeMap<&str, Marks<'_>>) -> String {

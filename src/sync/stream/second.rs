@@ -19,8 +19,8 @@ use crate::{
     Error,
     answer::{AccountDatum, Answer},
     lazy::Known,
-    plan::{Departure, Visit},
     membership::Membership,
+    plan::{Departure, Visit},
 };
 
 /// The rooms of an answer, opened.
@@ -38,8 +38,8 @@ struct Outside {
     view: Option<Arc<RoomView>>,
 }
 
-/// Opens the rooms. Their views are taken before anything else is read; whatever a view contains has its place in the log by
-/// the time that this returns.
+/// Opens the rooms. Their views are taken before anything else is read; whatever a view contains
+/// has its place in the log by the time that this returns.
 pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
     let First { plan, account_data, mut extras } = first;
     let mut newest = look.next.position;
@@ -78,9 +78,7 @@ pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
 async fn remembered(look: &Look, mut left: Vec<Departure>) -> Result<Vec<Departure>, Error> {
     if !left.is_empty() {
         let rooms = look.inner.parts.rooms.memberships(look.requester.user()).await?;
-        left.retain(|departure| {
-            rooms.get(&departure.room).is_some_and(|room| !room.forgotten)
-        });
+        left.retain(|departure| rooms.get(&departure.room).is_some_and(|room| !room.forgotten));
     }
     Ok(left)
 }
@@ -118,7 +116,8 @@ pub(crate) fn second(
     Ok((answer, known))
 }
 
-/// What the streams beside the timeline have in rooms that the client does not know: everything, not only what changed.
+/// What the streams beside the timeline have in rooms that the client does not know: everything,
+/// not only what changed.
 fn new_rooms(
     look: &Look,
     source: &mut Source<'_, '_>,

@@ -1,6 +1,8 @@
-//! Where an answer's parts come from: first only what is in memory, then, if that is not enough, one view of the database.
+//! Where an answer's parts come from: first only what is in memory, then, if that is not enough,
+//! one view of the database.
 //!
-//! Invariant: a stream asks the same questions of both, so an answer from memory and one from the database are the same.
+//! Invariant: a stream asks the same questions of both, so an answer from memory and one from the
+//! database are the same.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +11,8 @@ use room::{Event, Rooms};
 use ruma::UserId;
 use store::{Snapshot, room::events};
 
-use crate::Error;
+use super::Look;
+use crate::{Error, notifier::News, sync::Parts};
 
 /// Why something could not be found.
 #[derive(Debug)]
@@ -33,16 +36,14 @@ pub(crate) type Found<T> = Result<T, Missing>;
 pub(crate) struct Source<'s, 't> {
     rooms: &'s Rooms,
     store: &'s store::Store,
+    news: Option<&'s News>,
     snapshot: Option<&'s mut Snapshot<'t>>,
 }
 
 impl<'s, 't> Source<'s, 't> {
-    pub(crate) fn new(
-        rooms: &'s Rooms,
-        store: &'s store::Store,
-        snapshot: Option<&'s mut Snapshot<'t>>,
-    ) -> Self {
-        Self { rooms, store, snapshot }
+    pub(crate) fn new(look: &'s Look, snapshot: Option<&'s mut Snapshot<'t>>) -> Self {
+        let Parts { rooms, store, .. } = &look.inner.parts;
+        Self { rooms, store, news: look.news.as_ref(), snapshot }
     }
 
     /// The database, if it is at hand.
@@ -56,7 +57,12 @@ impl<'s, 't> Source<'s, 't> {
         if let Some(snapshot) = &mut self.snapshot {
             return Ok(events::load_all(snapshot, cache, numbers)?);
         }
-        numbers.iter().map(|number| cache.get(*number).ok_or(Missing::Database)).collect()
+        let find = |number: &EventNumber| {
+            // What just came may have had to make room in the cache already.
+            let recent = || self.news?.find(*number);
+            cache.get(*number).or_else(recent).ok_or(Missing::Database)
+        };
+        numbers.iter().map(find).collect()
     }
 
     /// The event with this number.

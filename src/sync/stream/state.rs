@@ -1,8 +1,9 @@
-//! The state of a room that an answer carries: what changed since the token, or all of it; with lazy loading only those
-//! members whom the timeline needs.
+//! The state of a room that an answer carries: what changed since the token, or all of it; with
+//! lazy loading only those members whom the timeline needs.
 //!
-//! Invariant: with the timeline applied to it (not with `state_after`), the client has the room's state at the answer's
-//! position, members left out by lazy loading excepted. A member who changed in a gap is never left out.
+//! Invariant: with the timeline applied to it (not with `state_after`), the client has the room's
+//! state at the answer's position, members left out by lazy loading excepted. A member who changed
+//! in a gap is never left out.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -180,10 +181,7 @@ fn note_members<'e>(
 }
 
 /// Who joined by one of these moves.
-pub(crate) fn newcomers(
-    source: &mut Source<'_, '_>,
-    moves: &Moves,
-) -> Found<Vec<OwnedUserId>> {
+pub(crate) fn newcomers(source: &mut Source<'_, '_>, moves: &Moves) -> Found<Vec<OwnedUserId>> {
     let members = moves.now.iter().filter(|step| key_user(step.key).is_some());
     let numbers = members.filter_map(|step| step.new).collect::<Vec<_>>();
     let events = source.events(&numbers)?;

@@ -1,4 +1,5 @@
-//! Rooms that the user is invited to or has knocked on: their stripped state (client-server API, "Stripped state").
+//! Rooms that the user is invited to or has knocked on: their stripped state (client-server API,
+//! "Stripped state").
 
 use proto::client_event::stripped_state;
 use room::RoomView;

@@ -1,4 +1,5 @@
-//! The summary of a room (client-server API, `GET /sync`, `RoomSummary`): told when it may have changed.
+//! The summary of a room (client-server API, `GET /sync`, `RoomSummary`): told when it may have
+//! changed.
 
 use proto::number::StateKeyNumber;
 use room::RoomView;
@@ -18,11 +19,8 @@ const HEROES: usize = 5;
 pub(crate) fn summary(look: &Look, view: &RoomView) -> (Summary, Vec<StateKeyNumber>) {
     let has_name = view.field(NAME, "name").is_some_and(|name| !name.is_empty())
         || view.field(CANONICAL_ALIAS, "alias").is_some_and(|alias| !alias.is_empty());
-    let counts = |heroes| Summary {
-        heroes,
-        joined: view.joined_count(),
-        invited: view.invited_count(),
-    };
+    let counts =
+        |heroes| Summary { heroes, joined: view.joined_count(), invited: view.invited_count() };
     if has_name {
         return (counts(None), Vec::new());
     }
@@ -34,7 +32,7 @@ pub(crate) fn summary(look: &Look, view: &RoomView) -> (Summary, Vec<StateKeyNum
 
 /// Whether one of these moves can have changed it.
 pub(crate) fn is_moved(moves: &[Move]) -> bool {
-    moves.iter().any(|step| {
-        key_user(step.key).is_some() || step.key == NAME || step.key == CANONICAL_ALIAS
-    })
+    moves
+        .iter()
+        .any(|step| key_user(step.key).is_some() || step.key == NAME || step.key == CANONICAL_ALIAS)
 }

@@ -1,7 +1,9 @@
-//! Timelines: the newest events of a room since a position, as far as their reader wants and may see them.
+//! Timelines: the newest events of a room since a position, as far as their reader wants and may
+//! see them.
 //!
-//! Invariant: what is shown is a gapless end of the room's order of arrival, but for events that the filter or the history
-//! visibility keeps out; where more came than the limit allows, `limited` says so and `prev_batch` leads there.
+//! Invariant: what is shown is a gapless end of the room's order of arrival, but for events that
+//! the filter or the history visibility keeps out; where more came than the limit allows, `limited`
+//! says so and `prev_batch` leads there.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,13 +16,14 @@ use store::{
     sync::places,
 };
 
-use super::{Found, Look, Missing, Source, sight};
+use super::{Found, Look, Missing, Source, sight::Sight};
 use crate::{
     answer::{Timeline, TimelineEvent},
     delta::Shown,
 };
 
-/// Rows of one room that are looked at for one answer; a filter that lets fewer pass gets a limited timeline.
+/// Rows of one room that are looked at for one answer; a filter that lets fewer pass gets a limited
+/// timeline.
 const ROWS_MAX: usize = 2_000;
 /// Rows that are read at once beyond those that are wanted, since some may not pass.
 const ROWS_MARGIN: usize = 10;
@@ -71,6 +74,7 @@ pub(crate) fn slice(
 ) -> Found<Slice> {
     let limit = look.filter.timeline_limit;
     let mut rows = Rows::new(look, stretch);
+    let mut sight = Sight::new(look, stretch);
     let (mut picked, mut is_cut, mut looked_at) = (Vec::new(), false, 0);
     // One more than wanted tells whether there are more.
     while is_wanted(look, stretch) && picked.len() <= limit && !is_cut {
@@ -80,7 +84,7 @@ pub(crate) fn slice(
         }
         looked_at += candidates.len();
         is_cut = looked_at >= ROWS_MAX;
-        picked.extend(sight::visible(look, source, stretch, filtered(look, candidates))?);
+        picked.extend(sight.visible(source, filtered(look, candidates))?);
     }
     is_cut |= picked.len() > limit;
     picked.truncate(limit);
@@ -95,7 +99,8 @@ fn is_wanted(look: &Look, stretch: Stretch<'_>) -> bool {
     !filter.is_nothing() && filter.matches_room(stretch.id)
 }
 
-/// Leaves out what the filter does not want and what ignored users sent; state everybody has to know.
+/// Leaves out what the filter does not want and what ignored users sent; state everybody has to
+/// know.
 fn filtered(look: &Look, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     candidates.retain(|candidate| {
         let pdu = candidate.event.pdu();
@@ -194,10 +199,10 @@ fn finish(
     (events, is_cut): (Vec<TimelineEvent>, bool),
 ) -> Found<Slice> {
     let first = events.first().and_then(|first| first.event.place);
-    // To somebody who does not know the room everything before is a gap, unless the timeline has its very first event.
-    let begins = events.first().is_some_and(|first| {
-        first.event.pdu().is_state_of("m.room.create", "")
-    });
+    // To somebody who does not know the room everything before is a gap, unless the timeline has
+    // its very first event.
+    let begins =
+        events.first().is_some_and(|first| first.event.pdu().is_state_of("m.room.create", ""));
     let is_new = stretch.since.is_none() && is_wanted(look, stretch) && !begins;
     let limited = is_cut || is_new;
     let prev_batch = match (first, look.since, stretch.since) {
@@ -210,21 +215,20 @@ fn finish(
         _ => look.next.to_string(),
     };
     let state = events.iter().map(|one| &one.event).filter(|event| event.key.is_some());
-    let shown = Shown {
-        start: first.map(position),
-        state: state.map(|event| event.number()).collect(),
-    };
+    let shown =
+        Shown { start: first.map(position), state: state.map(|event| event.number()).collect() };
     Ok(Slice { timeline: Timeline { events, limited, prev_batch }, shown })
 }
 
 /// Whether the first event came from a user of this server, and so after all events that were here.
 fn is_local(look: &Look, events: &[TimelineEvent]) -> bool {
-    let server = look.inner.parts.rooms.server_name();
-    events.first().is_some_and(|first| first.event.pdu().sender().server_name() == server)
+    let rooms = &look.inner.parts.rooms;
+    events.first().is_some_and(|first| rooms.is_local(first.event.pdu().sender()))
 }
 
-/// The place behind everything that came before an event. In the order of places, some of that may stand behind the event
-/// where the room's history forks; whoever pages back from here then gets events twice, but misses none.
+/// The place behind everything that came before an event. In the order of places, some of that may
+/// stand behind the event where the room's history forks; whoever pages back from here then gets
+/// events twice, but misses none.
 fn place_before(
     source: &mut Source<'_, '_>,
     (room, first): (RoomNumber, Place),

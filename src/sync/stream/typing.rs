@@ -1,7 +1,8 @@
 //! Typing (client-server API, "Typing Notifications"): who is typing in the rooms that changed.
 //!
-//! Invariant: whoever holds a token of this run hears of each change; whoever holds another one gets all rooms as they
-//! are, also those where nobody is typing any more, since the client may still show somebody.
+//! Invariant: whoever holds a token of this run hears of each change; whoever holds another one
+//! gets all rooms as they are, also those where nobody is typing any more, since the client may
+//! still show somebody.
 
 use std::collections::HashMap;
 

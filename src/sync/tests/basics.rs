@@ -198,7 +198,7 @@ async fn full_state_comes_with_the_timeline_since_the_token() {
         alice.say(&room, "one").await;
         let mut request = alice.request();
         request.full_state = true;
-        request.timeout = std::time::Duration::from_secs(600);
+        request.timeout = std::time::Duration::from_mins(10);
         let answer = alice.ask(request).await.unwrap();
         assert_eq!(timeline(joined(&answer, &room)), ["one"]);
         assert_eq!(state(joined(&answer, &room)).len(), 6);

@@ -268,7 +268,8 @@ async fn history_is_visible_as_the_room_says() {
         alice.say(&room, "all joined").await;
         let messages = |answer: &Value| {
             let all = timeline(joined(answer, &room));
-            all.into_iter().filter(|one| one.contains(' ') && !one.starts_with("join"))
+            all.into_iter()
+                .filter(|one| one.contains(' ') && !one.starts_with("join"))
                 .collect::<Vec<_>>()
         };
         assert_eq!(messages(&bob.sync().await), ["invite bob", "bob is invited", "all joined"]);

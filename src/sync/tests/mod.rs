@@ -1,5 +1,5 @@
-//! `/sync` over real rooms and users, on both engines. Each incremental answer is asked for twice: from memory, and from the
-//! database as after a restart; both have to be the same.
+//! `/sync` over real rooms and users, on both engines. Each incremental answer is asked for twice:
+//! from memory, and from the database as after a restart; both have to be the same.
 
 mod basics;
 mod concurrent;

@@ -35,12 +35,7 @@ async fn account_data_comes_when_it_changes() {
         assert_eq!(data(&answer), [("org.example.one", &json!({"a": 2}))]);
         assert_eq!(data(joined(&answer, &room)), [("org.example.two", &json!({"b": 1}))]);
         assert_eq!(timeline(joined(&answer, &room)), [] as [&str; 0]);
-        alice
-            .world
-            .account_data
-            .remove(&alice.requester, None, "org.example.one")
-            .await
-            .unwrap();
+        alice.world.account_data.remove(&alice.requester, None, "org.example.one").await.unwrap();
         assert_eq!(data(&alice.sync().await), [("org.example.one", &json!({}))]);
 
         alice.since = None;

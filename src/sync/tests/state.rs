@@ -14,7 +14,8 @@ type Idea = BTreeMap<(String, String), String>;
 fn learn(idea: &mut Idea, section: &Value) {
     for event in section["events"].as_array().into_iter().flatten() {
         let text = |field: &str| event[field].as_str().map(str::to_owned);
-        if let (Some(kind), Some(key), Some(id)) = (text("type"), text("state_key"), text("event_id"))
+        if let (Some(kind), Some(key), Some(id)) =
+            (text("type"), text("state_key"), text("event_id"))
         {
             idea.insert((kind, key), id);
         }
@@ -95,7 +96,11 @@ async fn clients_end_with_the_rooms_state_whatever_their_limits() {
                 alice.set_state(&room, &format!("org.example.{step}"), json!({"a": round})).await;
                 alice.say(&room, "and so on").await;
             }
-            if round % 2 == 0 { bob.join(&room).await } else { bob.leave(&room).await }
+            if round % 2 == 0 {
+                bob.join(&room).await;
+            } else {
+                bob.leave(&room).await;
+            }
             let truth = truth(&alice, &room).await;
             for (client, idea) in &mut clients {
                 let answer = client.sync().await;

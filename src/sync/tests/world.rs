@@ -12,10 +12,8 @@ use room::{
     testing::setup,
 };
 use ruma::{
-    OwnedEventId, OwnedRoomId, RoomId, UserId,
-    api::client::room::create_room::v3::RoomPreset,
-    events::TimelineEventType,
-    presence::PresenceState,
+    OwnedEventId, OwnedRoomId, RoomId, UserId, api::client::room::create_room::v3::RoomPreset,
+    events::TimelineEventType, presence::PresenceState,
 };
 use serde_json::{Value, json, value::to_raw_value};
 use store::{
@@ -87,12 +85,8 @@ impl World {
         let passwords = Passwords::new(1, context.random.clone());
         let sessions = Sessions::new(context.clone(), passwords.clone());
         let profiles = Profiles::new(context.clone(), access.clone());
-        let parts = AccountParts {
-            passwords,
-            sessions: sessions.clone(),
-            profiles,
-            rooms: access.clone(),
-        };
+        let parts =
+            AccountParts { passwords, sessions: sessions.clone(), profiles, rooms: access.clone() };
         let accounts = Accounts::open(context.clone(), parts).await.unwrap();
         let ignored = IgnoredUsers::new(context.clone());
         let account_data = AccountData::new(context.clone(), ignored.clone());
@@ -288,7 +282,8 @@ impl Client {
         Ok(serde_json::from_slice(&bytes).unwrap())
     }
 
-    /// Asks from memory and as after a restart, which has to give the same, without taking the answer's token.
+    /// Asks from memory and as after a restart, which has to give the same, without taking the
+    /// answer's token.
     pub(super) async fn peek(&self) -> Value {
         let answer = self.ask(self.request()).await.unwrap();
         let restarted = self.world.restarted();
