@@ -5,7 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version, body::Incoming, client::conn,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
+    body::Incoming,
+    client::conn::{self, TrySendError},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
@@ -89,6 +91,19 @@ impl Reply {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A request without an answer; it is here again if nothing of it was sent.
+struct Unsent {
+    request: Option<Request<Full<Bytes>>>,
+    error: String,
+}
+
+impl From<TrySendError<Request<Full<Bytes>>>> for Unsent {
+    fn from(mut failed: TrySendError<Request<Full<Bytes>>>) -> Self {
+        let request = failed.take_message();
+        Self { request, error: failed.into_error().to_string() }
     }
 }
 
@@ -199,31 +214,42 @@ impl Client {
         }
     }
 
+    /// One request and the head of its answer. A connection that turns out to be closed before
+    /// anything was sent is replaced once.
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, ClientError> {
-        let mut place = self.sender.lock().await;
-        let is_open = match &*place {
-            None => false,
-            Some(Sender::Http1(sender)) => !sender.is_closed(),
-            Some(Sender::Http2(sender)) => !sender.is_closed(),
+        let request = match self.exchange_on_open(request).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => match failed.request {
+                Some(unsent) => unsent,
+                None => return Err(ClientError(failed.error)),
+            },
         };
-        if !is_open {
-            *place = Some(self.connect().await?);
-        }
+        *self.sender.lock().await = Some(self.connect().await?);
+        let answer = self.exchange_on_open(request).await;
+        answer.map_err(|failed| ClientError(failed.error))
+    }
+
+    /// The same on the connection that is there, if one is.
+    async fn exchange_on_open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Unsent> {
+        let mut place = self.sender.lock().await;
         match &mut *place {
             Some(Sender::Http1(sender)) => {
-                sender.ready().await.map_err(ClientError::of)?;
-                sender.send_request(request).await.map_err(ClientError::of)
+                // Waits for the end of the answer before; a closed connection shows in the sending.
+                let _ = sender.ready().await;
+                sender.try_send_request(request).await.map_err(Unsent::from)
             }
             Some(Sender::Http2(sender)) => {
                 let mut sender = sender.clone();
                 drop(place);
-                sender.ready().await.map_err(ClientError::of)?;
-                sender.send_request(request).await.map_err(ClientError::of)
+                sender.try_send_request(request).await.map_err(Unsent::from)
             }
-            None => Err(ClientError("there is no connection".to_owned())),
+            None => Err(Unsent { request: Some(request), error: "there is no connection".into() }),
         }
     }
 

@@ -1,10 +1,13 @@
 //! The built server on the network: every kind of listener, both HTTP versions, clients that are
 //! slow, greedy or silent, and what an administrator reads when a listener cannot be had.
 
+mod activation;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{Method, Version};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use tests::harness::{Client, Protocol, Server, Setup, Target, TestCertificate};
 use tokio::{
@@ -100,6 +103,43 @@ async fn tls_is_served_with_both_http_versions() {
         assert_eq!(reply.version, version);
         assert!(reply.ok()["versions"].is_array());
     }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_after_a_reload() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let old = TestCertificate::create(directory.path());
+    let address = tests::harness::unused_address();
+    let listener = format!(
+        "bind = [\"{address}\"]\nresources = [\"client\"]\n\
+         tls = {{ certificate = \"{}\", private_key = \"{}\" }}",
+        old.certificate.display(),
+        old.private_key.display(),
+    );
+    let server = Server::start(Setup::with_listener(listener)).await;
+    let trusting = |certificate: &TestCertificate| {
+        Client::new(Target::Tls(address, certificate.clone()), Protocol::Http1)
+    };
+    trusting(&old).get(VERSIONS).await.ok();
+
+    // A key without its certificate is refused, and the old pair stays in force.
+    std::fs::write(&old.private_key, "no key").expect("the file is ours");
+    server.signal(Signal::SIGHUP);
+    let start = Instant::now();
+    while !server.log().contains("private-key.pem") {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    trusting(&old).get(VERSIONS).await.ok();
+
+    let new = TestCertificate::create(directory.path());
+    server.signal(Signal::SIGHUP);
+    let start = Instant::now();
+    while trusting(&new).try_send(Method::GET, VERSIONS, None).await.is_err() {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(trusting(&old).try_send(Method::GET, VERSIONS, None).await.is_err());
 }
 
 #[tokio::test]
