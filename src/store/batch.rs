@@ -1,8 +1,10 @@
-//! Tables that are written row by row and often. `SQLite` takes each row at once through a prepared statement;
-//! `PostgreSQL` gathers the rows of a group and takes them in one statement of `unnest` arrays per table.
+//! Tables that are written row by row and often. `SQLite` takes each row at once through a prepared
+//! statement; `PostgreSQL` gathers the rows of a group and takes them in one statement of `unnest`
+//! arrays per table.
 //!
-//! Invariant: whatever a change reads it sees its own rows. Before a statement runs, the gathered rows of those tables
-//! that its text names are written; so no table is filled by a view, trigger or foreign key.
+//! Invariant: whatever a change reads it sees its own rows. Before a statement runs, the gathered
+//! rows of those tables that its text names are written; so no table is filled by a view, trigger
+//! or foreign key.
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +18,9 @@ pub enum Kind {
 /// What happens to a row whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The change fails. On `PostgreSQL` it may do so only after the work has returned, so this is for keys that are
-    /// new by construction; ask first, or use `execute`, where the answer matters.
+    /// The change fails. On `PostgreSQL` it may do so only after the work has returned, so this is
+    /// for keys that are new by construction; ask first, or use `execute`, where the answer
+    /// matters.
     Fail,
     /// The old row stays.
     Ignore,

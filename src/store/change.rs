@@ -1,4 +1,5 @@
-//! What can change, as the in-memory log tells it. A change carries what an up-to-date reader needs, shared, not copied.
+//! What can change, as the in-memory log tells it. A change carries what an up-to-date reader
+//! needs, shared, not copied.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! The counters from which positions and numbers come. They live in memory and are written as one row once a group, so
-//! that a number is never given twice and a position is never skipped: a change that fails gives its numbers back.
+//! The counters from which positions and numbers come. They live in memory and are written as one
+//! row once a group, so that a number is never given twice and a position is never skipped: a
+//! change that fails gives its numbers back.
 
 use proto::number::Position;
 
@@ -26,7 +27,8 @@ pub enum Sequence {
 
 const SEQUENCES: usize = 7;
 
-/// The first column of the counter row is the batch, the second the position, then the sequences in order.
+/// The first column of the counter row is the batch, the second the position, then the sequences in
+/// order.
 const LOAD: &str =
     "SELECT batch, position, event, room, user_, server, state_key, state_group, item
     FROM counter WHERE id = 1";

@@ -1,5 +1,6 @@
-//! The store's SQL is written once. It keeps to what `SQLite` and `PostgreSQL` share: parameters `$1`, `$2`, …,
-//! `ON CONFLICT … DO UPDATE`, `RETURNING`, common table expressions, recursive ones too, window functions.
+//! The store's SQL is written once. It keeps to what `SQLite` and `PostgreSQL` share: parameters
+//! `$1`, `$2`, …, `ON CONFLICT … DO UPDATE`, `RETURNING`, common table expressions, recursive ones
+//! too, window functions.
 //!
 //! Words that are replaced for each engine (they are written in upper case, and nowhere else):
 //!
@@ -11,16 +12,17 @@
 //! | `WITHOUT ROWID` | `WITHOUT ROWID` | nothing |
 //! | `IN_INTS($1)` | `IN (SELECT value FROM rarray(?1))` | `= ANY($1::bigint[])` |
 //! | `IN_BYTES($1)` | the same | `= ANY($1::bytea[])` |
-//! | `EACH_INTS($1)` | `(SELECT value FROM rarray(?1))` | `(SELECT unnest($1::bigint[]) AS value)` |
-//! | `EACH_BYTES($1)` | the same | `(SELECT unnest($1::bytea[]) AS value)` |
+//! | `EACH_INTS($1)` | `(SELECT value FROM rarray(?1))` | `(SELECT unnest($1…) AS value)` |
+//! | `EACH_BYTES($1)` | the same | the same |
 //! | `$1` | `?1` | `$1` |
 //!
-//! So: `WHERE number IN_INTS($1)`, or `FROM EACH_INTS($1) AS wanted JOIN event ON event.number = wanted.value`.
+//! So: `WHERE number IN_INTS($1)`, or `FROM EACH_INTS($1) AS wanted JOIN event ON event.number =
+//! wanted.value`.
 //!
-//! Traps: a text literal is never equal to a BYTES column on `SQLite`, so write `BYTES('…')` or a parameter;
-//! `sum()` of BIGINT is NUMERIC on `PostgreSQL`, so write `CAST(sum(x) AS BIGINT)`; the parameter of a bare
-//! `SELECT $1` has no type there, so write `CAST($1 AS BIGINT)`; `NULL` sorts first on one engine and last on the
-//! other; no statement may contain `$` in a literal.
+//! Traps: a text literal is never equal to a BYTES column on `SQLite`, so write `BYTES('…')` or a
+//! parameter; `sum()` of BIGINT is NUMERIC on `PostgreSQL`, so write `CAST(sum(x) AS BIGINT)`; the
+//! parameter of a bare `SELECT $1` has no type there, so write `CAST($1 AS BIGINT)`; `NULL` sorts
+//! first on one engine and last on the other; no statement may contain `$` in a literal.
 
 /// One of the two engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! The store's errors: few, cloneable (a failed commit is told to every change of its group), free of the drivers' types.
+//! The store's errors: few, cloneable (a failed commit is told to every change of its group), free
+//! of the drivers' types.
 
 use std::path::PathBuf;
 
@@ -38,7 +39,8 @@ pub enum Error {
     /// The change was sent to be committed, and nobody can say whether it was.
     #[error("whether the change was committed could not be found out: {0}")]
     Unknown(String),
-    /// Another node wrote to the database while this one had lost its lock; this node must start again.
+    /// Another node wrote to the database while this one had lost its lock; this node must start
+    /// again.
     #[error("another node has taken over the database: {0}")]
     Superseded(String),
 }

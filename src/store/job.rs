@@ -1,4 +1,5 @@
-//! A change that waits for its turn, with its caller's types taken away, and the future that its caller waits on.
+//! A change that waits for its turn, with its caller's types taken away, and the future that its
+//! caller waits on.
 
 use std::{
     future::Future,
@@ -35,7 +36,8 @@ pub(crate) struct Work<F, T, E> {
     answer: oneshot::Sender<Result<T, E>>,
 }
 
-/// A change that has its place in the writer's order: resolves after its commit was made durable and published.
+/// A change that has its place in the writer's order: resolves after its commit was made durable
+/// and published.
 pub struct Commit<T, E> {
     answer: oneshot::Receiver<Result<T, E>>,
 }

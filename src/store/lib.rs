@@ -1,9 +1,10 @@
-//! The store: one order of durable changes, written by one writer, read through snapshots, on `SQLite` and on
-//! `PostgreSQL` behind one text.
+//! The store: one order of durable changes, written by one writer, read through snapshots, on
+//! `SQLite` and on `PostgreSQL` behind one text.
 //!
-//! A change is a closure over [`WriteTxn`]; the writer gathers what is waiting into one transaction, commits it durably,
-//! and only then publishes and answers. A read is a closure over [`Snapshot`], a consistent view. Both run on threads
-//! of the store, where they may wait for the database. SQL stands only in this crate, and [`dialect`] says which.
+//! A change is a closure over [`WriteTxn`]; the writer gathers what is waiting into one
+//! transaction, commits it durably, and only then publishes and answers. A read is a closure over
+//! [`Snapshot`], a consistent view. Both run on threads of the store, where they may wait for the
+//! database. SQL stands only in this crate, and [`dialect`] says which.
 
 pub mod batch;
 #[cfg(test)]

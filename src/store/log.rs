@@ -1,6 +1,8 @@
-//! The newest changes in memory, in the order of their positions, so that an up-to-date reader touches no database.
+//! The newest changes in memory, in the order of their positions, so that an up-to-date reader
+//! touches no database.
 //!
-//! Invariant: the log holds every change with a position above its floor, up to the published head, and nothing else.
+//! Invariant: the log holds every change with a position above its floor, up to the published head,
+//! and nothing else.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -57,8 +59,8 @@ impl Log {
         self.between(position, Position(u64::MAX))
     }
 
-    /// All changes after one position, up to and with another one, oldest first, or `None` if some of them are no
-    /// longer here.
+    /// All changes after one position, up to and with another one, oldest first, or `None` if some
+    /// of them are no longer here.
     pub fn between(&self, after: Position, upto: Position) -> Option<Vec<Arc<Record>>> {
         let kept = self.kept.read();
         if after < kept.floor {

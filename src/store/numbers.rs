@@ -1,8 +1,8 @@
-//! Texts and their numbers: users, rooms, servers and pairs of event type and state key. Their text stands once in the
-//! store; everything else refers to them by number.
+//! Texts and their numbers: users, rooms, servers and pairs of event type and state key. Their text
+//! stands once in the store; everything else refers to them by number.
 //!
-//! Invariant: a number enters a cache only after its commit. Numbers and texts are never changed nor removed, so that
-//! what is in a cache is true for ever.
+//! Invariant: a number enters a cache only after its commit. Numbers and texts are never changed
+//! nor removed, so that what is in a cache is true for ever.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,8 +20,8 @@ use crate::{
     write_txn::WriteTxn,
 };
 
-/// Event types whose pair with the empty state key has a fixed number: its place in this list, counted from 1. New ones
-/// are added at the end.
+/// Event types whose pair with the empty state key has a fixed number: its place in this list,
+/// counted from 1. New ones are added at the end.
 pub const WELL_KNOWN: [&str; 20] = [
     "m.room.create",
     "m.room.join_rules",

@@ -1,4 +1,5 @@
-//! A bounded queue from asynchronous callers to threads. A caller's place is fixed when `push` returns.
+//! A bounded queue from asynchronous callers to threads. A caller's place is fixed when `push`
+//! returns.
 
 use std::{
     collections::VecDeque,

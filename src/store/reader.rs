@@ -104,7 +104,8 @@ impl Reader {
         }
     }
 
-    /// Does one read. A panic of the engine, which would be a defect, costs the connection and not the thread.
+    /// Does one read. A panic of the engine, which would be a defect, costs the connection and not
+    /// the thread.
     fn read(&self, slot: &mut Slot, read: Box<dyn Read>) {
         let mut link = match self.begin(slot, read.arrived()) {
             Ok(link) => link,

@@ -1,4 +1,5 @@
-//! The schema as numbered steps. Each runs in one transaction, once; a database with a newer schema is refused.
+//! The schema as numbered steps. Each runs in one transaction, once; a database with a newer schema
+//! is refused.
 
 use crate::{
     counter::Counters,

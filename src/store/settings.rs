@@ -7,9 +7,11 @@ use std::{fmt, time::Duration};
 pub struct Settings {
     /// `sqlite:///var/lib/…/homeserver.db`, or `postgresql://…` as libpq reads it.
     pub url: String,
-    /// Greatest number of reading threads, each with a connection of its own. They are started when needed.
+    /// Greatest number of reading threads, each with a connection of its own. They are started when
+    /// needed.
     pub readers: usize,
-    /// Greatest number of reads, and of changes, that wait for their turn; beyond it callers wait for a place.
+    /// Greatest number of reads, and of changes, that wait for their turn; beyond it callers wait
+    /// for a place.
     pub queue_length: usize,
     /// Memory for the log of recent changes, in bytes.
     pub log_bytes: usize,

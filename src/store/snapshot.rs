@@ -11,7 +11,8 @@ use crate::{
     value::{Row, Value},
 };
 
-/// A consistent view: everything that it reads belongs to the same moment, whatever is committed meanwhile.
+/// A consistent view: everything that it reads belongs to the same moment, whatever is committed
+/// meanwhile.
 pub struct Snapshot<'a> {
     pub(crate) link: &'a mut dyn Link,
     pub(crate) shared: &'a Shared,
@@ -25,7 +26,8 @@ impl<'a> Snapshot<'a> {
         Self { link, shared, fresh: Fresh::default(), position: None }
     }
 
-    /// The newest position that this view contains; every change up to it is in the view, and none after it.
+    /// The newest position that this view contains; every change up to it is in the view, and none
+    /// after it.
     ///
     /// Inside a `WriteTxn` it is the newest position before the group.
     pub fn position(&mut self) -> Result<Position, Error> {

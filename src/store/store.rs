@@ -28,7 +28,8 @@ use crate::{
     writer::Writer,
 };
 
-/// Called on the writer's thread after each published group, in order; it must be quick and must not wait for the store.
+/// Called on the writer's thread after each published group, in order; it must be quick and must
+/// not wait for the store.
 pub type Listener = Arc<dyn Fn(&[Arc<Record>]) + Send + Sync>;
 
 /// The store. Clones are cheap and mean the same store, which ends when the last one is dropped.
@@ -62,7 +63,8 @@ struct Threads {
 }
 
 impl Store {
-    /// Opens the database, takes the lock that keeps other nodes out, and brings the schema up to date.
+    /// Opens the database, takes the lock that keeps other nodes out, and brings the schema up to
+    /// date.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let engine = find_engine(&settings)?;
         let reads = Arc::new(Queue::new(settings.queue_length));
@@ -102,10 +104,11 @@ impl Store {
         answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
     }
 
-    /// Makes a change, and returns once it is durable and published. An error of `work` undoes this change only.
+    /// Makes a change, and returns once it is durable and published. An error of `work` undoes this
+    /// change only.
     ///
-    /// `work` may run more than once; only its last run counts. So it must not consume what it captured, and must have
-    /// no effect but through the transaction.
+    /// `work` may run more than once; only its last run counts. So it must not consume what it
+    /// captured, and must have no effect but through the transaction.
     pub async fn write<T, E>(
         &self,
         work: impl Fn(&mut WriteTxn<'_>) -> Result<T, E> + Send + 'static,
@@ -117,8 +120,9 @@ impl Store {
         self.enqueue(work).await?.await
     }
 
-    /// Gives a change its place in the writer's order: changes are made in the order in which `enqueue` returned. The
-    /// returned future resolves like [`Store::write`]; the change is made even if it is dropped.
+    /// Gives a change its place in the writer's order: changes are made in the order in which
+    /// `enqueue` returned. The returned future resolves like [`Store::write`]; the change is made
+    /// even if it is dropped.
     pub async fn enqueue<T, E>(
         &self,
         work: impl Fn(&mut WriteTxn<'_>) -> Result<T, E> + Send + 'static,
@@ -154,16 +158,16 @@ impl Store {
         self.inner.shared.listeners.write().push(listener);
     }
 
-    /// Waits until the store can write no more, and says why: [`Error::Superseded`] if another node has taken over, or
-    /// [`Error::Closed`] after [`Store::close`]. The server cannot go on then.
+    /// Waits until the store can write no more, and says why: [`Error::Superseded`] if another node
+    /// has taken over, or [`Error::Closed`] after [`Store::close`]. The server cannot go on then.
     pub async fn wait_for_end(&self) -> Error {
         let mut failure = self.inner.shared.failure.subscribe();
         let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         reason.unwrap_or(Error::Closed)
     }
 
-    /// Takes no more work, finishes what is waiting, and closes the connections. Later calls fail with
-    /// [`Error::Closed`].
+    /// Takes no more work, finishes what is waiting, and closes the connections. Later calls fail
+    /// with [`Error::Closed`].
     pub async fn close(&self) {
         let threads = self.inner.stop();
         let joined = tokio::task::spawn_blocking(move || {

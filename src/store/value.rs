@@ -1,5 +1,5 @@
-//! Parameters and rows: integers, bytes and lists of them are all that the store's SQL knows. Text goes in and comes out
-//! as its UTF-8 bytes, because `PostgreSQL`'s TEXT refuses U+0000.
+//! Parameters and rows: integers, bytes and lists of them are all that the store's SQL knows. Text
+//! goes in and comes out as its UTF-8 bytes, because `PostgreSQL`'s TEXT refuses U+0000.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -1,6 +1,8 @@
-//! What a change can do. One transaction carries a whole group; each change in it can be undone alone.
+//! What a change can do. One transaction carries a whole group; each change in it can be undone
+//! alone.
 //!
-//! Invariant: whatever a change took (positions, numbers, records, callbacks) is given back when it fails.
+//! Invariant: whatever a change took (positions, numbers, records, callbacks) is given back when it
+//! fails.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -73,8 +75,8 @@ impl<'a> WriteTxn<'a> {
         Self { snapshot, counters, records, callbacks, first: counters }
     }
 
-    /// Runs a statement that changes rows, and says how many. A statement that fails makes the change fail, whatever
-    /// is done about its error.
+    /// Runs a statement that changes rows, and says how many. A statement that fails makes the
+    /// change fail, whatever is done about its error.
     pub fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, Error> {
         self.snapshot.link.execute(sql, params)
     }
@@ -89,7 +91,8 @@ impl<'a> WriteTxn<'a> {
         self.snapshot.link.insert(batch, row)
     }
 
-    /// The next position in the one order of changes. Take one for each row that somebody can observe.
+    /// The next position in the one order of changes. Take one for each row that somebody can
+    /// observe.
     pub fn next_position(&mut self) -> Position {
         self.counters.next_position()
     }
@@ -115,8 +118,8 @@ impl<'a> WriteTxn<'a> {
         self.records.push(Arc::new(Record { position, change }));
     }
 
-    /// Runs something on the writer's thread after the commit and before the position is published: for views in
-    /// memory that are swapped. It must be quick and must not wait for the store.
+    /// Runs something on the writer's thread after the commit and before the position is published:
+    /// for views in memory that are swapped. It must be quick and must not wait for the store.
     pub fn on_commit(&mut self, callback: Box<dyn FnOnce() + Send>) {
         self.callbacks.push(callback);
     }

@@ -1,7 +1,8 @@
-//! The store writer: gathers what is waiting into one transaction, commits it, publishes it, then answers.
+//! The store writer: gathers what is waiting into one transaction, commits it, publishes it, then
+//! answers.
 //!
-//! Invariant: nothing is published or answered before the commit that makes it durable, and published positions have no
-//! gaps. A group goes
+//! Invariant: nothing is published or answered before the commit that makes it durable, and
+//! published positions have no gaps. A group goes
 //!
 //! ```text
 //! waiting → run, together ──────────────→ commit sent → committed → published → answered
@@ -160,7 +161,8 @@ impl Writer {
         Ok(outcome)
     }
 
-    /// After a disk or a lock has failed the group: whatever is in doubt is looked up before anything else is written.
+    /// After a disk or a lock has failed the group: whatever is in doubt is looked up before
+    /// anything else is written.
     fn look_up(&mut self, error: Error) -> Result<Outcome, Error> {
         if self.in_doubt.is_some()
             && let Ok(Some(outcome)) = self.reconnect()
@@ -259,7 +261,8 @@ fn run_job(txn: &mut WriteTxn<'_>, job: &mut dyn Job) -> Result<(), Error> {
         match txn.keep_change() {
             Ok(()) => return Ok(()),
             Err(error) if txn.spoiled().is_some() => return Err(error),
-            // The work did not mind that a statement failed, but the change cannot count without it.
+            // The work did not mind that a statement failed, but the change cannot count without
+            // it.
             Err(error) => job.refuse(error),
         }
     }

@@ -10,13 +10,14 @@ use super::table::{self, FIRST, LAST};
 use crate::{Change, Commit, Error, Store, params, testing::for_each_engine};
 
 /// Holds the writer up, so that everything that is enqueued until the release makes one group.
-pub(super) async fn hold(store: &Store) -> (mpsc::Sender<()>, Commit<(), Error>) {
-    let (release, held) = mpsc::channel::<()>();
-    let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel();
+pub(super) async fn hold(store: &Store) -> (mpsc::SyncSender<()>, Commit<(), Error>) {
+    let (release, held) = mpsc::sync_channel::<()>(1);
+    let (entered, mut inside) = tokio::sync::mpsc::channel(1);
     let held = Mutex::new(held);
     let commit = store
         .enqueue(move |_| {
-            let _ = entered.send(());
+            // The work may run again, when nobody listens any more.
+            let _ = entered.try_send(());
             // The sender is dropped or used; both release.
             let _ = held.lock().recv();
             Ok::<_, Error>(())

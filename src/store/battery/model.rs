@@ -1,5 +1,5 @@
-//! Generated groups of changes, compared with a model that knows neither engines nor groups: one change after the other
-//! on a map.
+//! Generated groups of changes, compared with a model that knows neither engines nor groups: one
+//! change after the other on a map.
 
 use std::collections::BTreeMap;
 
@@ -135,16 +135,16 @@ async fn compare(store: Store, seed: u64) {
     let random = SeededRandom::new(seed);
     let (mut model, mut head) = (Model::new(), 0);
     for round in 0..12 {
-        let (release, held) = group::hold(&store).await;
+        let (release, waits) = group::hold(&store).await;
         let mut waiting: Vec<(Vec<Step>, String, Commit<_, Error>)> = Vec::new();
-        for place in 0..1 + random.below(20) {
+        for place in 0..=random.below(20) {
             let (change, name) = (generate(&random), format!("{round}.{place}"));
             let (steps, text) = (change.clone(), name.clone());
             let commit = store.enqueue(move |txn| run(txn, &steps, &text)).await.unwrap();
             waiting.push((change, name, commit));
         }
         drop(release);
-        held.await.unwrap();
+        waits.await.unwrap();
         for (change, name, commit) in waiting {
             let outcome = commit.await;
             let context = || format!("seed {seed}, change {name}: {change:?}");

@@ -20,7 +20,8 @@ use crate::{
     testing::{Cluster, Database, SeededRandom, Stop},
 };
 
-/// Writes until told to stop; every change must succeed. Gives back the numbers that were acknowledged.
+/// Writes until told to stop; every change must succeed. Gives back the numbers that were
+/// acknowledged.
 async fn write_on(store: Store, writer: i64, stop: Arc<AtomicBool>) -> Vec<i64> {
     let mut acknowledged = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -81,7 +82,8 @@ async fn a_server_that_restarts_loses_nothing_and_doubles_nothing() {
     store.close().await;
 }
 
-/// Reads until told to stop; reads may fail, but every answer must be whole. Gives back how many there were.
+/// Reads until told to stop; reads may fail, but every answer must be whole. Gives back how many
+/// there were.
 async fn read_on(store: Store, stop: Arc<AtomicBool>) -> u64 {
     let mut answers = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -112,7 +114,8 @@ async fn a_lost_answer_to_a_commit_is_looked_up() {
         for number in 0..6 {
             proxy.arm(cut);
             let work = move |txn: &mut crate::WriteTxn<'_>| {
-                // A change that reads is a transaction of many statements, another one is a single statement.
+                // A change that reads is a transaction of many statements, another one is a single
+                // statement.
                 if number % 2 == 0 {
                     assert_eq!(table::list(txn)?.len(), usize::try_from(number).unwrap());
                 }

@@ -147,7 +147,8 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
 /// Finds commits in what a client says.
 #[derive(Default)]
 struct Commits {
-    /// Names of statements that are transactions of their own, between zeros as they stand where they are used.
+    /// Names of statements that are transactions of their own, between zeros as they stand where
+    /// they are used.
     statements: Vec<Vec<u8>>,
 }
 

@@ -18,14 +18,14 @@ async fn a_read_stays_in_its_moment() {
     for_each_engine(|store| async move {
         table::create(&store).await;
         store.write(|txn| table::insert(txn, 1, "old")).await.unwrap();
-        let (go_on, wait) = mpsc::channel::<()>();
-        let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel();
+        let (go_on, wait) = mpsc::sync_channel::<()>(1);
+        let (entered, mut inside) = tokio::sync::mpsc::channel(1);
         let reader = store.clone();
         let reading = tokio::spawn(async move {
             reader
                 .read(move |snapshot| {
                     let position = snapshot.position()?;
-                    let _ = entered.send(());
+                    let _ = entered.try_send(());
                     let _ = wait.recv();
                     Ok::<_, Error>((position, table::list(snapshot)?))
                 })

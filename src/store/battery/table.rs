@@ -68,7 +68,8 @@ pub(super) async fn batches(store: &Store) -> i64 {
     store.read(|snapshot| snapshot.query_one(sql, &[], |row| row.int(0))).await.unwrap()
 }
 
-/// Asserts that the positions of all rows are the first ones, without a gap, and that the store says so too.
+/// Asserts that the positions of all rows are the first ones, without a gap, and that the store
+/// says so too.
 pub(super) async fn assert_no_gaps(store: &Store) {
     let items = items(store).await;
     let mut positions: Vec<_> = items.iter().map(|(_, position, _)| position.0).collect();

@@ -32,8 +32,8 @@ fn traced(command: &Command, trace: &Path) -> Command {
     strace
 }
 
-/// Reads a line such as `17 1700000000.123456 fdatasync(5) = 0 <0.000123>`, or the second half of one that was interrupted
-/// by another thread's.
+/// Reads a line such as `17 1700000000.123456 fdatasync(5) = 0 <0.000123>`, or the second half of
+/// one that was interrupted by another thread's.
 fn read_line(line: &str) -> Option<(f64, Event)> {
     let (_, rest) = line.split_once(' ')?;
     let (time, call) = rest.trim_start().split_once(' ')?;

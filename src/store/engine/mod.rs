@@ -1,5 +1,5 @@
-//! The two engines behind one face. A link is one connection, owned by one thread; the closures that read and change
-//! the store run on that thread and are the same for both engines.
+//! The two engines behind one face. A link is one connection, owned by one thread; the closures
+//! that read and change the store run on that thread and are the same for both engines.
 
 use std::time::Instant;
 
@@ -28,7 +28,8 @@ pub(crate) trait Engine: Send + Sync {
 pub(crate) enum Mode {
     /// There is only one: if it fails, the group is abandoned.
     Alone,
-    /// One change's rows may be written with another's; when a statement fails, the group is run again with `Apart`.
+    /// One change's rows may be written with another's; when a statement fails, the group is run
+    /// again with `Apart`.
     Together,
     /// Each change is written before the next begins, and can be undone whatever happens to it.
     Apart,
@@ -36,8 +37,9 @@ pub(crate) enum Mode {
 
 /// One connection.
 ///
-/// A group of changes goes `begin_group`, for each change `begin_change` and one of `keep_change` and `undo_change`, then
-/// `commit_group` or `abandon_group`. Once the group is spoiled it can only be abandoned.
+/// A group of changes goes `begin_group`, for each change `begin_change` and one of `keep_change`
+/// and `undo_change`, then `commit_group` or `abandon_group`. Once the group is spoiled it can only
+/// be abandoned.
 pub(crate) trait Link {
     /// Runs a statement and hands over its rows.
     fn query(
@@ -68,8 +70,8 @@ pub(crate) trait Link {
     /// Begins a change within the group.
     fn begin_change(&mut self) -> Result<(), Error>;
 
-    /// Ends a change that counts. Fails, and the change must be undone, if one of its statements failed, even if the
-    /// work did not mind.
+    /// Ends a change that counts. Fails, and the change must be undone, if one of its statements
+    /// failed, even if the work did not mind.
     fn keep_change(&mut self) -> Result<(), Error>;
 
     /// Ends a change as if it had never begun.
@@ -90,6 +92,7 @@ pub(crate) trait Link {
     /// Connects again after an `Error::Lost`, and takes the lock again if this is the writer.
     fn reconnect(&mut self) -> Result<(), Error>;
 
-    /// Called when there was nothing to do for a while: finds out whether the connection still lives.
+    /// Called when there was nothing to do for a while: finds out whether the connection still
+    /// lives.
     fn check(&mut self) -> Result<(), Error>;
 }

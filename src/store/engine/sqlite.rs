@@ -1,6 +1,8 @@
-//! The embedded engine: `SQLite` in WAL mode, synced at every commit, one writing connection, readers beside it.
+//! The embedded engine: `SQLite` in WAL mode, synced at every commit, one writing connection,
+//! readers beside it.
 //!
-//! Another process is kept out by a lock on the file `….lock` beside the database, which dies with its process.
+//! Another process is kept out by a lock on the file `….lock` beside the database, which dies with
+//! its process.
 
 use std::{
     collections::HashMap,
@@ -56,7 +58,8 @@ impl SqliteEngine {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(self.patience)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        // Foreign keys stay off: the writer's rows may be written in any order, and nothing cascades behind its back.
+        // Foreign keys stay off: the writer's rows may be written in any order, and nothing
+        // cascades behind its back.
         connection.execute_batch(&format!(
             "PRAGMA page_size = 4096;
              PRAGMA journal_mode = WAL;

@@ -1,5 +1,6 @@
-//! What a change costs: processor time of this process and of the database server, in groups of 1, 4, 16 and 64, on both
-//! engines; and what a read costs. A change is what an event roughly is: eight rows in five tables, 700 bytes of them JSON.
+//! What a change costs: processor time of this process and of the database server, in groups of 1,
+//! 4, 16 and 64, on both engines; and what a read costs. A change is what an event roughly is:
+//! eight rows in five tables, 700 bytes of them JSON.
 //!
 //! `cargo run --release -p homeserver-store --example cost`
 

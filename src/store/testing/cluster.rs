@@ -1,5 +1,6 @@
-//! A `PostgreSQL` server of the test's own, in a temporary directory, synced like a real one. It never outlives the test:
-//! a small watchdog process holds the reading end of a pipe, which breaks however the test process ends.
+//! A `PostgreSQL` server of the test's own, in a temporary directory, synced like a real one. It
+//! never outlives the test: a small watchdog process holds the reading end of a pipe, which breaks
+//! however the test process ends.
 
 use std::{
     io::Read as _,
@@ -33,7 +34,10 @@ pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
 if [ -n "$pid" ]; then
     kill -QUIT "$pid" 2>/dev/null
     tries=0
-    while [ -e "$1/data/postmaster.pid" ] && [ "$tries" -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+    while [ -e "$1/data/postmaster.pid" ] && [ "$tries" -lt 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
 fi
 rm -rf "$1"
 "#;
@@ -94,7 +98,8 @@ impl Cluster {
         Self::start_with(Options::default())
     }
 
-    /// Starts one that also listens on [`Cluster::port`] of `localhost`, with a certificate and its key in PEM.
+    /// Starts one that also listens on [`Cluster::port`] of `localhost`, with a certificate and its
+    /// key in PEM.
     ///
     /// # Panics
     /// If there is no `PostgreSQL` to start, or no port.

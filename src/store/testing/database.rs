@@ -22,7 +22,8 @@ impl Database {
         Self { settings: Settings::new(url), _directory: Some(directory) }
     }
 
-    /// A new database in this process's own `PostgreSQL` cluster, which is started by the first call.
+    /// A new database in this process's own `PostgreSQL` cluster, which is started by the first
+    /// call.
     ///
     /// # Panics
     /// If there is no `PostgreSQL` to start.

@@ -1,5 +1,5 @@
-//! What tests of this crate and of those above it need: databases on both engines, and time and randomness that a test
-//! controls. No part of the running server.
+//! What tests of this crate and of those above it need: databases on both engines, and time and
+//! randomness that a test controls. No part of the running server.
 
 mod cluster;
 mod database;
@@ -13,8 +13,8 @@ pub use doubles::{ManualClock, SeededRandom};
 
 use crate::Store;
 
-/// Runs a test on a new, empty store of each engine, and closes the stores. The engine's name is printed before, so that a
-/// failure can be told apart.
+/// Runs a test on a new, empty store of each engine, and closes the stores. The engine's name is
+/// printed before, so that a failure can be told apart.
 pub async fn for_each_engine<F, T>(test: F)
 where
     F: Fn(Store) -> T,

@@ -94,7 +94,8 @@ impl Columns for PostgresRow<'_> {
 pub(super) fn translate_error(error: &tokio_postgres::Error) -> Error {
     let text = describe(error);
     let Some(answer) = error.as_db_error() else {
-        // Without an answer of the server it is the connection that failed, unless a value could not be encoded.
+        // Without an answer of the server it is the connection that failed, unless a value could
+        // not be encoded.
         let by_us = error.to_string().starts_with("error serializing")
             || error.to_string().starts_with("error deserializing");
         return if by_us { Error::Statement(text) } else { Error::Lost(text) };

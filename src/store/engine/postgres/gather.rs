@@ -1,6 +1,7 @@
 //! Rows of a group that wait to be written, one list of columns per table.
 //!
-//! Invariant: rows before a table's mark belong to earlier changes of the group, those behind it to the running one.
+//! Invariant: rows before a table's mark belong to earlier changes of the group, those behind it to
+//! the running one.
 
 use std::collections::HashSet;
 
@@ -55,7 +56,8 @@ impl Gather {
         self.tables[index].rows.push(batch, row)
     }
 
-    /// Whether rows wait that would be written to the same table in another way: they must be written first.
+    /// Whether rows wait that would be written to the same table in another way: they must be
+    /// written first.
     pub(super) fn has_other(&self, batch: &'static Batch) -> bool {
         self.tables.iter().any(|table| {
             table.rows.length > 0
@@ -170,8 +172,8 @@ impl Rows {
         split
     }
 
-    /// Of rows with the same key only the last counts where rows are replaced, and one statement may not meet a row
-    /// twice.
+    /// Of rows with the same key only the last counts where rows are replaced, and one statement
+    /// may not meet a row twice.
     fn settle(mut self, batch: &Batch) -> Self {
         if batch.conflict != Conflict::Replace || self.length < 2 {
             return self;
@@ -240,7 +242,8 @@ pub(super) fn insert_text(batch: &Batch, first: usize) -> String {
     format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}){conflict}")
 }
 
-/// One statement that does what `last` does with its parameters, and writes the rows of many tables.
+/// One statement that does what `last` does with its parameters, and writes the rows of many
+/// tables.
 pub(super) fn group_text(last: &str, last_parameters: usize, batches: &[&'static Batch]) -> String {
     let mut parts = vec![format!("last AS ({last})")];
     let mut first = last_parameters + 1;

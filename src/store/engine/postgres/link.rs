@@ -1,8 +1,8 @@
 //! A connection to the server as the store's threads use it.
 //!
-//! A group that reads nothing is one statement. Otherwise the transaction is begun with its first statement and sent
-//! together with it; gathered rows, savepoints and the commit are sent without waiting for what was sent before, so that
-//! a group needs as few round trips as its reads ask for.
+//! A group that reads nothing is one statement. Otherwise the transaction is begun with its first
+//! statement and sent together with it; gathered rows, savepoints and the commit are sent without
+//! waiting for what was sent before, so that a group needs as few round trips as its reads ask for.
 
 use std::{
     sync::Arc,
@@ -168,8 +168,8 @@ impl PostgresLink {
         Ok(prepared)
     }
 
-    /// Notes a failure that the server has told or that lost the connection: the transaction can do nothing any more
-    /// until it is rolled back, to the change's savepoint at least.
+    /// Notes a failure that the server has told or that lost the connection: the transaction can do
+    /// nothing any more until it is rolled back, to the change's savepoint at least.
     fn note(&mut self, error: Error) -> Error {
         self.failure.get_or_insert_with(|| error.clone());
         let lost = matches!(error, Error::Lost(_));
@@ -356,5 +356,6 @@ impl Link for PostgresLink {
     }
 }
 
-/// How long a session may sit in a transaction that does nothing: longer than any group or view of ours.
+/// How long a session may sit in a transaction that does nothing: longer than any group or view of
+/// ours.
 pub(super) const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(2);

@@ -1,8 +1,9 @@
-//! The server engine: `PostgreSQL` over `tokio-postgres`. Each thread of the store has a session of its own and drives it
-//! itself, so that a statement costs no hop to another thread.
+//! The server engine: `PostgreSQL` over `tokio-postgres`. Each thread of the store has a session of
+//! its own and drives it itself, so that a statement costs no hop to another thread.
 //!
-//! The writer's session holds an advisory lock, which keeps other nodes out. The lock lives and dies with the session that
-//! writes, so that nothing is ever written without it; after a loss the writer takes it again before anything else.
+//! The writer's session holds an advisory lock, which keeps other nodes out. The lock lives and
+//! dies with the session that writes, so that nothing is ever written without it; after a loss the
+//! writer takes it again before anything else.
 
 use std::{
     path::Path,
@@ -27,7 +28,8 @@ mod url;
 
 /// Names our lock among a database's advisory locks.
 const LOCK_KEY: i64 = 0x6d61_7472_6978_6873;
-/// How long a starting node waits for the lock: sessions of a node that was killed end within this time.
+/// How long a starting node waits for the lock: sessions of a node that was killed end within this
+/// time.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// How long one attempt to connect may take.
@@ -129,8 +131,9 @@ impl Postgres {
 
     async fn prepare(&self, client: &Client, role: Role) -> Result<(), tokio_postgres::Error> {
         let (statement_patience, plans) = match role {
-            // A statement waits for locks no longer than for the server itself, and works about as long. It finds rows
-            // by their keys: the number of rows that it writes must not make the server plan it anew each time.
+            // A statement waits for locks no longer than for the server itself, and works about as
+            // long. It finds rows by their keys: the number of rows that it writes must not make
+            // the server plan it anew each time.
             Role::Writer => (self.patience * 2, "force_generic_plan"),
             Role::Reader => (self.snapshot_age, "auto"),
         };
@@ -167,7 +170,7 @@ impl Postgres {
         if ask("fsync").await? != "on" {
             tracing::warn!(
                 place = self.place,
-                "the database server runs with fsync off: a crash of its machine loses what was acknowledged"
+                "the database server runs with fsync off: a crash of its machine loses data"
             );
         }
         Ok(())

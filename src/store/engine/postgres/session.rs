@@ -1,5 +1,5 @@
-//! One session with the server, driven by the thread that owns it: statements can be sent without waiting for the
-//! answers of those before them.
+//! One session with the server, driven by the thread that owns it: statements can be sent without
+//! waiting for the answers of those before them.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,8 @@ use crate::{
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>>>>;
 
-/// The greatest number of statements that are kept for whole groups, one for each set of tables that a group writes to.
+/// The greatest number of statements that are kept for whole groups, one for each set of tables
+/// that a group writes to.
 const MOST_GROUPS: usize = 200;
 
 /// A session.
@@ -38,7 +39,8 @@ pub(super) struct Session {
     statements: HashMap<(usize, usize), Prepared>,
     /// Statements that write gathered rows, by the address of the description.
     inserts: HashMap<usize, Statement>,
-    /// Statements that write a whole group, by the addresses of its last statement and of the descriptions.
+    /// Statements that write a whole group, by the addresses of its last statement and of the
+    /// descriptions.
     groups: HashMap<Vec<usize>, Statement>,
     /// Answers that nobody has waited for yet, in the order of their statements.
     answers: Vec<Answer>,
@@ -213,7 +215,8 @@ impl Session {
         outcome.map(drop).map_err(|error| translate_error(&error))
     }
 
-    /// Waits for all answers. The first failure is the one that counts: those behind it follow from it.
+    /// Waits for all answers. The first failure is the one that counts: those behind it follow from
+    /// it.
     pub(super) fn settle(&mut self) -> Result<(), Error> {
         let answers = std::mem::take(&mut self.answers);
         self.runtime.block_on(settle(answers))

@@ -1,4 +1,5 @@
-//! Encryption towards the server. As with libpq, a certificate is verified only when the address asks for it.
+//! Encryption towards the server. As with libpq, a certificate is verified only when the address
+//! asks for it.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -58,7 +59,8 @@ fn load_roots(path: &std::path::Path) -> Result<RootCertStore, OpenError> {
     Ok(roots)
 }
 
-/// Takes any certificate, as libpq's `prefer` and `require` do: they keep out listeners, not impostors.
+/// Takes any certificate, as libpq's `prefer` and `require` do: they keep out listeners, not
+/// impostors.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

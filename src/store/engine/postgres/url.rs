@@ -16,8 +16,8 @@ pub(super) struct Address {
     pub(super) place: String,
 }
 
-/// Reads an address. `sslmode` and `sslrootcert` mean what they mean to libpq, but that `verify-ca` looks at the host's name
-/// too; the driver knows neither.
+/// Reads an address. `sslmode` and `sslrootcert` mean what they mean to libpq, but that `verify-ca`
+/// looks at the host's name too; the driver knows neither.
 pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let mut mode = "prefer".to_owned();
