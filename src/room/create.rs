@@ -186,7 +186,7 @@ impl Rooms {
             event_id_localpart: self.inner.event_id_localpart(rules),
         };
         let signed = self.inner.sign(&plan.recipe.create, &placement, rules)?;
-        let authorized = signed.into_own().authorize(|_| None, |_, _| None);
+        let authorized = signed.into_own().authorize_own(|_, _| None);
         let pdu =
             authorized.map_err(|rejected| RoomError::BadContent(rejected.denied.to_string()))?;
         Ok(pdu.into_pdu())

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use proto::{
-    auth::{AuthorizedPdu, Known, auth_keys, needed_keys},
+    auth::{AuthorizedPdu, auth_keys, needed_keys},
     clock::random_string,
     draft::{Draft, DraftError, EVENT_ID_LENGTH, Placement, Reference, SignedPdu, Signer},
     pdu::{FormatError, Pdu},
     rules::Rules,
     size::MAX_DEPTH,
 };
-use ruma::{EventId, events::StateEventType};
+use ruma::events::StateEventType;
 use store::room::event::Body;
 
 use crate::{RoomError, keys::Pair, rooms::Inner, stage::Stage};
@@ -30,6 +30,28 @@ pub(crate) async fn complete(
     timestamp_ms: u64,
 ) -> Result<Completed, RoomError> {
     let view = &stage.view;
+    let (placement, auth_state) = placement(stage, draft, timestamp_ms).await?;
+    let signed = stage.inner.sign(draft, &placement, view.rules)?;
+    let mut state = auth_state.clone();
+    let needed = needed_keys(signed.pdu())?;
+    let further = needed
+        .into_iter()
+        .filter(|(event_type, state_key)| state.find(&event_type.to_string(), state_key).is_none());
+    state.0.extend(load_state(stage, further.collect()).await?.0);
+    let find_state =
+        |event_type: &str, state_key: &str| state.find(event_type, state_key).map(Arc::clone);
+    let authorized = signed.into_own().authorize_own(find_state);
+    let pdu = authorized.map_err(|rejected| RoomError::from(rejected.denied))?;
+    Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
+}
+
+/// Where a draft goes on top of the stage's working state, and the auth events that it selects there.
+pub(crate) async fn placement(
+    stage: &Stage<'_>,
+    draft: &Draft,
+    timestamp_ms: u64,
+) -> Result<(Placement, AuthState), RoomError> {
+    let view = &stage.view;
     let auth_state = load_state(stage, auth_keys(draft, view.rules)?).await?;
     let tips = view.tips.iter().map(|tip| tip.pdu());
     let deepest = tips.clone().map(|tip| tip.depth()).max().unwrap_or(0);
@@ -41,27 +63,12 @@ pub(crate) async fn complete(
         auth_events: auth_state.bodies().map(|body| Reference::from(&**body.pdu())).collect(),
         event_id_localpart: stage.inner.event_id_localpart(view.rules),
     };
-    let signed = stage.inner.sign(draft, &placement, view.rules)?;
-    let mut state = auth_state.clone();
-    let needed = needed_keys(signed.pdu())?;
-    let further = needed
-        .into_iter()
-        .filter(|(event_type, state_key)| state.find(&event_type.to_string(), state_key).is_none());
-    state.0.extend(load_state(stage, further.collect()).await?.0);
-    let find_event = |id: &EventId| {
-        let body = state.bodies().find(|body| body.event_id() == id)?;
-        Some(Known { pdu: Arc::clone(body.pdu()), rejected: false })
-    };
-    let find_state =
-        |event_type: &str, state_key: &str| state.find(event_type, state_key).map(Arc::clone);
-    let authorized = signed.into_own().authorize(find_event, find_state);
-    let pdu = authorized.map_err(|rejected| RoomError::from(rejected.denied))?;
-    Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
+    Ok((placement, auth_state))
 }
 
 /// The few state events that one event is checked with.
 #[derive(Clone)]
-struct AuthState(Vec<(Pair, Arc<Body>)>);
+pub(crate) struct AuthState(Vec<(Pair, Arc<Body>)>);
 
 impl AuthState {
     fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {

@@ -6,18 +6,25 @@
 //!
 //! Spec: client-server API, "Rooms"; server-server API, "PDUs", "Room State Resolution".
 
+mod acl;
+mod admit;
 mod draft;
 mod error;
 mod join_rules;
 mod keys;
 mod load;
 mod members;
+mod missing;
 mod numbering;
+mod outliers;
 mod persist;
+mod placing;
 mod ports;
 mod reach;
 mod reach_cache;
 mod recipe;
+mod remote_join;
+mod resolve;
 mod room;
 mod rooms;
 mod settings;
@@ -27,7 +34,6 @@ mod tip;
 mod txn;
 mod upgrade_powers;
 mod view;
-mod visibility;
 
 pub mod alias;
 pub mod create;
@@ -37,10 +43,12 @@ pub mod query;
 pub mod queue;
 pub mod receive;
 pub mod redact;
+pub mod resident;
 
 pub mod testing;
 pub mod upgrade;
 pub mod users;
+pub mod visibility;
 
 pub use error::RoomError;
 pub use membership::MemberProfile;

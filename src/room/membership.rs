@@ -180,12 +180,21 @@ impl Rooms {
     /// Joins a room. For a user who is joined already nothing happens.
     pub async fn join(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
         self.check(&request.user, Act::Join(&request.room_id))?;
-        let Some(room) = self.find(&request.room_id).await? else {
-            return Err(RoomError::RoomNotFound);
-        };
+        let room = self.find(&request.room_id).await?;
+        let here = room.filter(|room| room.view().joined_local().next().is_some());
+        let Some(room) = here else { return self.join_elsewhere(request).await };
         if let Some(signed) = &request.third_party_signed {
             crate::third_party::redeem(self, &room, &request.user, signed).await?;
         }
+        self.join_here(&room, request).await
+    }
+
+    /// Joins a room whose state is here.
+    async fn join_here(
+        &self,
+        room: &Room,
+        request: OwnMembership,
+    ) -> Result<Submitted, RoomError> {
         let content = content(Some(&request.profile), request.reason);
         let change = Change {
             rooms: self,
@@ -197,7 +206,24 @@ impl Rooms {
             refusal: "you may not join this room",
             timestamp_ms: self.now_ms(),
         };
-        self.change_membership(&room, change).await
+        self.change_membership(room, change).await
+    }
+
+    /// Joins a room that no user of this server is in: through other servers, or, if there are none, on the state that
+    /// is here since the last one left.
+    async fn join_elsewhere(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
+        let room = self.find(&request.room_id).await?;
+        if self.inner.setup.peers.is_some() && self.has_others(room.as_ref(), &request) {
+            return self.join_remote(&request, room.as_ref()).await;
+        }
+        let room = room.ok_or(RoomError::RoomNotFound)?;
+        self.join_here(&room, request).await
+    }
+
+    /// Whether another server may be in the room.
+    fn has_others(&self, room: Option<&Room>, request: &OwnMembership) -> bool {
+        let Some(room) = room else { return true };
+        !request.via.is_empty() || room.view().joined().next().is_some()
     }
 
     /// Knocks on a room.

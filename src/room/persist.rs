@@ -40,8 +40,10 @@ use crate::{
 pub(crate) struct RoomChange {
     pub(crate) rooms: Rooms,
     pub(crate) flight: Arc<Flight>,
-    /// The revision that it was made from; `None` for a new room.
+    /// The revision that it was made from; `None` for a room without a row.
     pub(crate) from_revision: Option<u64>,
+    /// Whether nobody knows the room before this change.
+    pub(crate) is_new: bool,
     pub(crate) view: Arc<RoomView>,
     pub(crate) events: Vec<StagedEvent>,
     pub(crate) groups: Vec<NewGroup>,
@@ -175,7 +177,10 @@ impl RoomChange {
             return Err(WriteError::Repeated(staged.hash));
         }
         self.write_redaction(txn, staged, &event)?;
-        for missing in &staged.gaps {
+        if staged.gaps.closed {
+            gaps::remove(txn, self.view.number, event.event_id())?;
+        }
+        for missing in &staged.gaps.opened {
             gaps::insert(txn, self.view.number, missing, event.number())?;
         }
         if place.is_some() {
@@ -286,7 +291,7 @@ impl RoomChange {
         }
         let core = self.flight.core();
         core.show(Arc::clone(&self.view), position);
-        if self.from_revision.is_none() {
+        if self.is_new {
             inner.adopt(Arc::clone(core));
         }
         self.flight.commit();

@@ -200,7 +200,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    fn put_on(self, tip: &mut Tip) {
+    pub(crate) fn put_on(self, tip: &mut Tip) {
         tip.view = self.tip.view;
         tip.path = self.tip.path;
         tip.pending.extend(self.tip.pending);
@@ -244,6 +244,7 @@ impl Stage<'_> {
             rooms: rooms.clone(),
             flight: Flight::begin(core),
             from_revision: self.from_revision,
+            is_new: self.is_new,
             view: Arc::clone(&view),
             events: self.events,
             groups: self.groups,

@@ -27,10 +27,9 @@ pub(crate) struct Reach {
 
 /// Whether events like this one can be auth events of others.
 pub(crate) fn is_indexed(pdu: &Pdu) -> bool {
-    let event_type = pdu.event_type().to_string();
     pdu.is_state()
         && matches!(
-            event_type.as_str(),
+            pdu.type_str(),
             "m.room.create"
                 | "m.room.power_levels"
                 | "m.room.join_rules"

@@ -1,14 +1,23 @@
-//! Events of other servers.
+//! Events of other servers: what is checked before anything about the room is looked at, and what rooms ask of other
+//! servers.
 //!
 //! Spec: server-server API, "Checks performed on receipt of a PDU".
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
-use proto::verify::VerifyKeys;
-use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
+use proto::{
+    draft::SignedPdu,
+    pdu::Pdu,
+    rules::Rules,
+    signing::VerifyKey,
+    verify::{VerifyKeys, key_ids, required_servers, verify},
+};
+use ruma::{
+    EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
+};
 use serde_json::value::RawValue;
 
-use crate::{Outcome, RoomError, Rooms};
+use crate::{Outcome, RoomError, Rooms, acl};
 
 /// A boxed future, since the trait is used as an object.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, PeerError>> + Send + 'a>>;
@@ -38,13 +47,33 @@ pub struct StateIds {
     pub auth_chain: Vec<OwnedEventId>,
 }
 
+/// The event that a user would join with, as a server in the room proposes it.
+#[derive(Clone, Debug)]
+pub struct JoinTemplate {
+    /// The room's version.
+    pub version: RoomVersionId,
+    /// The event without hashes and signatures.
+    pub event: Box<RawValue>,
+}
+
+/// What a server in the room answers to a join.
+#[derive(Clone, Debug, Default)]
+pub struct JoinAnswer {
+    /// The join, with that server's signature where a restricted rule wants it.
+    pub event: Option<Box<RawValue>>,
+    /// The state before the join.
+    pub state: Vec<Box<RawValue>>,
+    /// The state's full auth chain.
+    pub auth_chain: Vec<Box<RawValue>>,
+}
+
 /// What rooms ask of other servers. The federation answers; in tests, other rooms.
 pub trait Peers: Send + Sync + 'static {
     /// The keys that these servers sign with, for these key identifiers, where they can be had.
-    fn keys<'a>(
-        &'a self,
+    fn keys(
+        &self,
         wanted: Vec<(OwnedServerName, Vec<String>)>,
-    ) -> Answer<'a, Box<dyn VerifyKeys + Send + Sync>>;
+    ) -> Answer<'_, Box<dyn VerifyKeys + Send + Sync>>;
 
     /// `/get_missing_events`.
     fn missing_events<'a>(
@@ -68,6 +97,23 @@ pub trait Peers: Send + Sync + 'static {
         server: &'a ServerName,
         event: &'a EventId,
     ) -> Answer<'a, Option<Box<RawValue>>>;
+
+    /// `/make_join`.
+    fn make_join<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room: &'a RoomId,
+        user: &'a UserId,
+        versions: Vec<RoomVersionId>,
+    ) -> Answer<'a, JoinTemplate>;
+
+    /// `/send_join`.
+    fn send_join<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room: &'a RoomId,
+        event: &'a RawValue,
+    ) -> Answer<'a, JoinAnswer>;
 }
 
 /// What became of a received event.
@@ -80,14 +126,112 @@ pub struct Received {
 }
 
 impl Rooms {
-    /// Takes an event from another server.
+    /// Takes an event from another server. An error says that it is dropped; rejected and soft-failed are outcomes.
     pub async fn receive(
         &self,
         origin: &ServerName,
         room_id: &RoomId,
         pdu: &RawValue,
     ) -> Result<Received, RoomError> {
-        let _ = (origin, room_id, pdu);
-        todo!()
+        let room = self.find(room_id).await?.ok_or(RoomError::RoomNotFound)?;
+        if !acl::allows(&room.view(), origin) {
+            return Err(dropped(None, "the room does not let this server take part"));
+        }
+        let signed = parse(pdu, room_id, room.rules())?;
+        if let Some(known) = self.inner.find_known(signed.pdu().event_id()).await?
+            && known.has_state
+        {
+            let event_id = signed.pdu().event_id().to_owned();
+            return Ok(Received { event_id, outcome: known.outcome });
+        }
+        let verified = self.verify_all(vec![signed]).await?.pop();
+        let (pdu, _) = verified.ok_or_else(|| dropped(None, "its signatures are not right"))?;
+        self.take_in(origin, &room, pdu).await
+    }
+
+    /// Checks signatures and hashes of events. Those whose signatures are wrong are left out.
+    ///
+    /// The second half says whether the content was not what was hashed, so that the event is kept redacted.
+    pub(crate) async fn verify_all(
+        &self,
+        signed: Vec<SignedPdu>,
+    ) -> Result<Vec<(Arc<Pdu>, bool)>, RoomError> {
+        let peers = self.peers()?;
+        let mut wanted: Vec<(OwnedServerName, Vec<String>)> = Vec::new();
+        for event in &signed {
+            let Ok(servers) = required_servers(event.pdu()) else { continue };
+            for server in servers.into_iter().filter(|server| *server != self.server_name()) {
+                let ids = key_ids(event.pdu(), &server);
+                match wanted.iter_mut().find(|(known, _)| *known == server) {
+                    Some((_, known)) => known.extend(ids),
+                    None => wanted.push((server, ids)),
+                }
+            }
+        }
+        for (_, ids) in &mut wanted {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        let others = peers.keys(wanted).await.map_err(|error| RoomError::Peer(error.0))?;
+        let keys = Keys { rooms: self, others };
+        let mut verified = Vec::with_capacity(signed.len());
+        for event in signed {
+            let event_id = event.pdu().event_id().to_owned();
+            // 2. Passes signature checks, otherwise it is dropped.
+            // 3. Passes hash checks, otherwise it is redacted before being processed further.
+            match verify(event, &keys) {
+                Ok(event) => {
+                    let redacted = event.was_redacted();
+                    verified.push((event.into_pdu(), redacted));
+                }
+                Err(error) => tracing::info!(%event_id, %error, "a received event is dropped"),
+            }
+        }
+        Ok(verified)
+    }
+
+    pub(crate) fn peers(&self) -> Result<&dyn Peers, RoomError> {
+        let peers = self.inner.setup.peers.as_deref();
+        peers.ok_or_else(|| RoomError::Peer("there is no federation".to_owned()))
+    }
+}
+
+/// Reads an event: 1. Is a valid event, otherwise it is dropped.
+pub(crate) fn parse(
+    pdu: &RawValue,
+    room_id: &RoomId,
+    rules: &'static Rules,
+) -> Result<SignedPdu, RoomError> {
+    let signed = SignedPdu::parse(pdu.get(), rules)
+        .map_err(|error| dropped(None, &error.to_string()))?;
+    if signed.pdu().room_id() != room_id {
+        let event_id = signed.pdu().event_id().to_owned();
+        return Err(dropped(Some(event_id), "it is of another room"));
+    }
+    Ok(signed)
+}
+
+pub(crate) fn dropped(event: Option<OwnedEventId>, reason: &str) -> RoomError {
+    RoomError::Dropped { event, reason: reason.to_owned() }
+}
+
+/// The keys of everybody: our own, and those that the other servers were asked for.
+struct Keys<'r> {
+    rooms: &'r Rooms,
+    others: Box<dyn VerifyKeys + Send + Sync>,
+}
+
+impl VerifyKeys for Keys<'_> {
+    fn find(
+        &self,
+        server: &ServerName,
+        key_id: &str,
+        valid_at_ms: Option<i64>,
+    ) -> Option<VerifyKey> {
+        let own = &self.rooms.inner.setup.signing_key;
+        if server == self.rooms.server_name() && own.key_id() == key_id {
+            return VerifyKey::parse(&own.public_key());
+        }
+        self.others.find(server, key_id, valid_at_ms)
     }
 }

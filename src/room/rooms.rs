@@ -78,6 +78,7 @@ pub(crate) struct Inner {
     registry: Mutex<Registry>,
     kept: Cache<RoomNumber, Arc<Core>>,
     loading: Vec<tokio::sync::Mutex<()>>,
+    joining: Vec<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -111,6 +112,7 @@ impl Rooms {
             registry: Mutex::default(),
             kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
             loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+            joining: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             setup: setup.clone(),
         };
         Rooms { inner: Arc::new(inner) }
@@ -180,6 +182,12 @@ impl Inner {
         let Some(loaded) = self.setup.store.read(load).await? else { return Ok(None) };
         let core = Core::new(loaded.tip, loaded.position, loaded.published);
         Ok(Some(self.adopt(Arc::new(core))))
+    }
+
+    /// Keeps a room from being joined through other servers twice at the same time.
+    pub(crate) async fn joining(&self, room: &RoomId) -> tokio::sync::MutexGuard<'_, ()> {
+        let sum = room.as_bytes().iter().map(|byte| usize::from(*byte)).sum::<usize>();
+        self.joining[sum % LOADING_STRIPES].lock().await
     }
 
     fn living(&self, number: RoomNumber) -> Option<Arc<Core>> {

@@ -50,8 +50,16 @@ pub(crate) struct StagedEvent {
     pub(crate) txn: Option<StagedTxn>,
     /// Whether the store has the event already, as an outlier.
     pub(crate) known: bool,
+    pub(crate) gaps: Gaps,
+}
+
+/// What an event does to the room's backward extremities.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gaps {
     /// Previous events that are not here.
-    pub(crate) gaps: Vec<OwnedEventId>,
+    pub(crate) opened: Vec<OwnedEventId>,
+    /// Whether the event itself may have been missing: another server's.
+    pub(crate) closed: bool,
 }
 
 /// What a redaction does to others.
@@ -83,6 +91,8 @@ pub(crate) struct Stage<'r> {
     pub(crate) groups: Vec<NewGroup>,
     pub(crate) links: Vec<Arc<Reach>>,
     pub(crate) extras: Extras,
+    /// Whether nobody knows the room before this change.
+    pub(crate) is_new: bool,
 }
 
 /// What a change brings besides events.
@@ -108,6 +118,7 @@ impl<'r> Stage<'r> {
     ) -> Self {
         let mut stage = Self::new(inner, core, tip);
         stage.from_revision = None;
+        stage.is_new = true;
         let group = stage.view.group;
         let node = Arc::clone(&stage.path[0]);
         stage.groups.push(NewGroup { parent: None, node });
@@ -127,7 +138,7 @@ impl<'r> Stage<'r> {
             redaction: Redaction::None,
             txn: None,
             known: false,
-            gaps: Vec::new(),
+            gaps: Gaps::default(),
             body: create,
         });
         stage
@@ -151,6 +162,7 @@ impl<'r> Stage<'r> {
             groups: Vec::new(),
             links: Vec::new(),
             extras: Extras::default(),
+            is_new: false,
         }
     }
 
@@ -161,7 +173,7 @@ impl<'r> Stage<'r> {
         timestamp_ms: u64,
     ) -> Result<Arc<Body>, RoomError> {
         let completed = crate::draft::complete(self, draft, timestamp_ms).await?;
-        let key = self.key_of(completed.pdu.pdu()).await?;
+        let key = self.inner.key_of(completed.pdu.pdu()).await?;
         let number = self.inner.numbering.next_event().await?;
         let pdu = Arc::clone(completed.pdu.pdu());
         let body = Arc::new(Body::new(number, pdu));
@@ -169,20 +181,13 @@ impl<'r> Stage<'r> {
         match key {
             Some(key) => {
                 let auth_events = completed.auth_events.iter().map(|body| body.number());
-                self.index(&body, key, auth_events.collect()).await?;
+                let replaced = self.view.state_event(key);
+                self.index(&body, replaced, auth_events.collect()).await?;
                 self.append_state(&body, key, redaction).await?;
             }
             None => self.append_message(&body, redaction),
         }
         Ok(body)
-    }
-
-    /// The number of a state event's key.
-    async fn key_of(&self, pdu: &Pdu) -> Result<Option<StateKeyNumber>, RoomError> {
-        let Some(state_key) = pdu.state_key() else { return Ok(None) };
-        let pair = (pdu.event_type().to_string(), state_key.to_owned());
-        let mut keys = self.inner.intern_keys(&[pair]).await?;
-        Ok(keys.pop())
     }
 
     fn append_message(&mut self, body: &Arc<Body>, redaction: Redaction) {
@@ -199,7 +204,7 @@ impl<'r> Stage<'r> {
             redaction,
             txn: None,
             known: false,
-            gaps: Vec::new(),
+            gaps: Gaps::default(),
         });
     }
 
@@ -230,7 +235,7 @@ impl<'r> Stage<'r> {
             redaction,
             txn: None,
             known: false,
-            gaps: Vec::new(),
+            gaps: Gaps::default(),
         });
         Ok(())
     }
@@ -252,17 +257,17 @@ impl<'r> Stage<'r> {
         Ok(())
     }
 
-    /// Puts a state event into the auth chain index, if it can be an auth event of others.
+    /// Puts a state event into the auth chain index, if it can be an auth event of others. It continues the chain of its predecessor, if that is
+    /// one of its auth events.
     pub(crate) async fn index(
         &mut self,
         body: &Arc<Body>,
-        key: StateKeyNumber,
+        predecessor: Option<EventNumber>,
         auth_events: Vec<EventNumber>,
     ) -> Result<(), RoomError> {
         let reach = if crate::reach::is_indexed(body.pdu()) {
             let auth = self.reaches(&auth_events).await?;
-            let replaced = self.view.state_event(key);
-            let continued = auth.iter().find(|reach| Some(reach.event()) == replaced);
+            let continued = auth.iter().find(|reach| Some(reach.event()) == predecessor);
             let continues = match continued {
                 Some(reach) => self.continues(&reach.link).await?,
                 None => None,
@@ -357,6 +362,14 @@ impl<'r> Stage<'r> {
 }
 
 impl Inner {
+    /// The number of a state event's key, given now if it is new.
+    pub(crate) async fn key_of(&self, pdu: &Pdu) -> Result<Option<StateKeyNumber>, RoomError> {
+        let Some(state_key) = pdu.state_key() else { return Ok(None) };
+        let pair = (pdu.type_str().to_owned(), state_key.to_owned());
+        let mut keys = self.intern_keys(&[pair]).await?;
+        Ok(keys.pop())
+    }
+
     /// A stored event.
     pub(crate) async fn body(&self, number: EventNumber) -> Result<Arc<Body>, RoomError> {
         if let Some(event) = self.loader.events.get(number) {

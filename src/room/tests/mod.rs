@@ -3,6 +3,7 @@
 mod basics;
 mod directory;
 mod membership;
+mod network;
 mod reading;
 mod redaction;
 mod upgrade;

@@ -18,17 +18,17 @@ use crate::{
 
 /// A server with rooms.
 #[derive(Clone)]
-pub(super) struct World {
-    pub(super) rooms: Rooms,
+pub(in crate::tests) struct World {
+    pub(in crate::tests) rooms: Rooms,
 }
 
 /// Runs a test on a new server on each engine.
-pub(super) async fn each_world<T: Future<Output = ()>>(test: impl Fn(World) -> T) {
+pub(in crate::tests) async fn each_world<T: Future<Output = ()>>(test: impl Fn(World) -> T) {
     for_each_engine(|store: Store| test(World { rooms: testing::rooms(store) })).await;
 }
 
 /// Runs a test on a new server on each engine with each room version.
-pub(super) async fn each_version<T: Future<Output = ()>>(
+pub(in crate::tests) async fn each_version<T: Future<Output = ()>>(
     test: impl Fn(World, &'static Rules) -> T,
 ) {
     for_each_engine(async |store: Store| {
@@ -41,12 +41,12 @@ pub(super) async fn each_version<T: Future<Output = ()>>(
     .await;
 }
 
-pub(super) fn user(name: &str) -> OwnedUserId {
+pub(in crate::tests) fn user(name: &str) -> OwnedUserId {
     UserId::parse(format!("@{name}:example.org")).unwrap()
 }
 
 /// A room that `creator` asks for, of the default version.
-pub(super) fn room_of(creator: &UserId, preset: RoomPreset) -> CreateRoom {
+pub(in crate::tests) fn room_of(creator: &UserId, preset: RoomPreset) -> CreateRoom {
     CreateRoom {
         creator: creator.to_owned(),
         profile: MemberProfile::default(),
@@ -66,12 +66,12 @@ pub(super) fn room_of(creator: &UserId, preset: RoomPreset) -> CreateRoom {
 
 impl World {
     /// A new public room.
-    pub(super) async fn public_room(&self, creator: &UserId, rules: &Rules) -> OwnedRoomId {
+    pub(in crate::tests) async fn public_room(&self, creator: &UserId, rules: &Rules) -> OwnedRoomId {
         let request = room_of(creator, RoomPreset::PublicChat);
         self.rooms.create(CreateRoom { version: Some(rules.version()), ..request }).await.unwrap()
     }
 
-    pub(super) async fn submit(
+    pub(in crate::tests) async fn submit(
         &self,
         sender: &UserId,
         room: &RoomId,
@@ -88,12 +88,12 @@ impl World {
         self.rooms.submit(Submission { room_id, draft, timestamp_ms: None, txn: None }).await
     }
 
-    pub(super) async fn say(&self, sender: &UserId, room: &RoomId, body: &str) -> OwnedEventId {
+    pub(in crate::tests) async fn say(&self, sender: &UserId, room: &RoomId, body: &str) -> OwnedEventId {
         let content = json!({ "msgtype": "m.text", "body": body });
         self.submit(sender, room, ("m.room.message", None, content)).await.unwrap().event_id
     }
 
-    pub(super) async fn set_state(
+    pub(in crate::tests) async fn set_state(
         &self,
         sender: &UserId,
         room: &RoomId,
@@ -104,15 +104,15 @@ impl World {
         Ok(submitted.event_id)
     }
 
-    pub(super) async fn join(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
+    pub(in crate::tests) async fn join(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
         self.rooms.join(own(user, room)).await
     }
 
-    pub(super) async fn leave(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
+    pub(in crate::tests) async fn leave(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
         self.rooms.leave(own(user, room)).await
     }
 
-    pub(super) async fn invite(
+    pub(in crate::tests) async fn invite(
         &self,
         sender: &UserId,
         target: &UserId,
@@ -121,7 +121,7 @@ impl World {
         self.rooms.invite(other(sender, target, room)).await
     }
 
-    pub(super) async fn membership(&self, user: &UserId, room: &RoomId) -> Membership {
+    pub(in crate::tests) async fn membership(&self, user: &UserId, room: &RoomId) -> Membership {
         let room = self.rooms.find(room).await.unwrap().unwrap();
         match self.rooms.inner.find_user(user).await.unwrap() {
             Some(number) => room.view().membership(number),
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// The body of a message as its reader gets it, if the reader may see it.
-    pub(super) async fn read(
+    pub(in crate::tests) async fn read(
         &self,
         reader: &UserId,
         room: &RoomId,
@@ -144,7 +144,7 @@ impl World {
 
 impl World {
     /// The newest page of the timeline, or the one before a token.
-    pub(super) async fn page(
+    pub(in crate::tests) async fn page(
         &self,
         reader: &UserId,
         room: &RoomId,
@@ -164,7 +164,7 @@ impl World {
 }
 
 /// A request about one's own membership.
-pub(super) fn own(user: &UserId, room: &RoomId) -> OwnMembership {
+pub(in crate::tests) fn own(user: &UserId, room: &RoomId) -> OwnMembership {
     OwnMembership {
         user: user.to_owned(),
         room_id: room.to_owned(),
@@ -176,7 +176,7 @@ pub(super) fn own(user: &UserId, room: &RoomId) -> OwnMembership {
 }
 
 /// A request about somebody else's membership.
-pub(super) fn other(sender: &UserId, target: &UserId, room: &RoomId) -> OtherMembership {
+pub(in crate::tests) fn other(sender: &UserId, target: &UserId, room: &RoomId) -> OtherMembership {
     OtherMembership {
         sender: sender.to_owned(),
         target: target.to_owned(),

@@ -43,7 +43,8 @@ const LOAD_MAX: usize = 500;
 
 const FIND_BY_ID: &str = "SELECT number FROM event WHERE id = $1";
 
-const FIND_BY_IDS: &str = "SELECT id, number, outcome, room FROM event WHERE id IN_BYTES($1)";
+const FIND_BY_IDS: &str = "SELECT id, number, outcome, room, state_group FROM event
+    WHERE id IN_BYTES($1)";
 
 const REDACT: &str = "UPDATE event SET json = $2, redacted_by = $3 WHERE number = $1";
 
@@ -60,6 +61,8 @@ pub struct Known {
     pub room: RoomNumber,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether the state around it is known.
+    pub has_state: bool,
 }
 
 /// Adds an event.
@@ -125,7 +128,9 @@ pub fn find_all(
     for ids in ids.chunks(LOAD_MAX) {
         snapshot.query_each(FIND_BY_IDS, params![ids], |row| {
             let outcome = outcome(row.int(2)?)?;
-            let known = Known { number: row.number(1)?, room: row.number(3)?, outcome };
+            let has_state = row.int_optional(4)?.is_some();
+            let (number, room) = (row.number(1)?, row.number(3)?);
+            let known = Known { number, room, outcome, has_state };
             found.insert(row.id::<OwnedEventId>(0)?, known);
             Ok(())
         })?;
@@ -164,6 +169,31 @@ pub fn load_all(
     cache: &EventCache,
     numbers: &[EventNumber],
 ) -> Result<Vec<Arc<Event>>, Error> {
+    let found = find_numbers(snapshot, cache, numbers)?;
+    let find = |number: &EventNumber| {
+        found
+            .get(number)
+            .cloned()
+            .ok_or_else(|| Error::Corrupt(format!("event {number} is not there")))
+    };
+    numbers.iter().map(find).collect()
+}
+
+/// Those of the events with these numbers that are there, in the order asked for.
+pub fn find_loaded(
+    snapshot: &mut Snapshot<'_>,
+    cache: &EventCache,
+    numbers: &[EventNumber],
+) -> Result<Vec<Arc<Event>>, Error> {
+    let found = find_numbers(snapshot, cache, numbers)?;
+    Ok(numbers.iter().filter_map(|number| found.get(number).cloned()).collect())
+}
+
+fn find_numbers(
+    snapshot: &mut Snapshot<'_>,
+    cache: &EventCache,
+    numbers: &[EventNumber],
+) -> Result<HashMap<EventNumber, Arc<Event>>, Error> {
     let mut found = HashMap::with_capacity(numbers.len());
     let mut missing = Vec::new();
     for number in numbers {
@@ -179,13 +209,7 @@ pub fn load_all(
             found.insert(event.number(), event);
         }
     }
-    let find = |number: &EventNumber| {
-        found
-            .get(number)
-            .cloned()
-            .ok_or_else(|| Error::Corrupt(format!("event {number} is not there")))
-    };
-    numbers.iter().map(find).collect()
+    Ok(found)
 }
 
 /// A row before the events that it names are there too.
@@ -253,7 +277,7 @@ fn read_row(row: Row<'_>) -> Result<Raw, Error> {
     let version = row.text(11)?;
     let rules = Rules::of(version)
         .ok_or_else(|| Error::Corrupt(format!("unknown room version {version:?}")))?;
-    let json = row.text(3)?.into();
+    let json = row.text(3)?;
     let pdu = Pdu::load(json, row.id::<OwnedEventId>(2)?, rules)
         .map_err(|error| Error::Corrupt(format!("event {number} does not parse: {error}")))?;
     let place = match (row.int_optional(9)?, row.int_optional(10)?) {

@@ -47,6 +47,10 @@ const SET: &str = "INSERT INTO member
         position = excluded.position,
         forgotten = 0";
 
+const SET_IF_NEW: &str = "INSERT INTO member
+    (room, user_, membership, event, position, joined_until, forgotten)
+    VALUES ($1, $2, $3, $4, $5, NULL, 0) ON CONFLICT (room, user_) DO NOTHING";
+
 const REMOVE: &str = "DELETE FROM member WHERE room = $1 AND user_ = $2";
 
 const FORGET: &str = "UPDATE member SET forgotten = 1
@@ -91,6 +95,13 @@ pub fn from_code(code: i64) -> Result<Membership, Error> {
 pub fn set(txn: &mut WriteTxn<'_>, row: &MemberRow) -> Result<(), Error> {
     let membership = code(row.membership);
     txn.execute(SET, params![row.room, row.user, membership, row.event, row.position])?;
+    Ok(())
+}
+
+/// Sets a user's membership, unless the user has one.
+pub fn set_if_new(txn: &mut WriteTxn<'_>, row: &MemberRow) -> Result<(), Error> {
+    let membership = code(row.membership);
+    txn.execute(SET_IF_NEW, params![row.room, row.user, membership, row.event, row.position])?;
     Ok(())
 }
 

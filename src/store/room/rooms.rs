@@ -28,12 +28,16 @@ const INSERT: &str = "INSERT INTO room
     (number, version, revision, state_group, depth, tips, position)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
+const INSERT_STUB: &str = "INSERT INTO room
+    (number, version, revision, state_group, depth, tips, position)
+    VALUES ($1, $2, 0, 0, 0, BYTES(''), 0) ON CONFLICT (number) DO NOTHING";
+
 const UPDATE: &str = "UPDATE room
     SET revision = $2, state_group = $3, depth = $4, tips = $5, position = $6
     WHERE number = $1 AND revision = $7";
 
 const LOAD: &str = "SELECT version, revision, state_group, depth, tips, position
-    FROM room WHERE number = $1";
+    FROM room WHERE number = $1 AND state_group <> 0";
 
 /// Adds a room.
 pub fn insert(txn: &mut WriteTxn<'_>, row: &RoomRow) -> Result<(), Error> {
@@ -42,6 +46,17 @@ pub fn insert(txn: &mut WriteTxn<'_>, row: &RoomRow) -> Result<(), Error> {
         INSERT,
         params![row.number, row.version, row.revision, row.group, row.depth, tips, row.position],
     )?;
+    Ok(())
+}
+
+/// Notes the version of a room that is not known yet, so that its events can be stored. [`update`] from revision 0 makes
+/// it known.
+pub fn insert_stub(
+    txn: &mut WriteTxn<'_>,
+    number: RoomNumber,
+    version: &str,
+) -> Result<(), Error> {
+    txn.execute(INSERT_STUB, params![number, version])?;
     Ok(())
 }
 

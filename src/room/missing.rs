@@ -1,0 +1,281 @@
+//! What a received event names and this server does not have: previous events, auth events, the state before it.
+//!
+//! Previous events are asked for in rounds, from the newest to older ones; where a gap stays, the other server is asked
+//! for the state there. Auth events are asked for one by one and stored as outliers. Whatever comes is checked like any
+//! other event. All of it is limited; what stays missing beyond the limits makes the event be dropped, and it may come
+//! again.
+//!
+//! Spec: server-server API, "Backfilling and retrieving missing events", "Retrieving events".
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, stream};
+use proto::{number::EventNumber, pdu::Pdu, state::StateMap};
+use ruma::{EventId, OwnedEventId, ServerName};
+use store::room::events;
+
+use crate::{
+    Outcome, Room, RoomError, Rooms,
+    admit::Ready,
+    outliers::in_previous_order,
+    placing::is_allowed_in,
+    receive::{MissingEvents, Received, dropped, parse},
+};
+
+/// How many events one question asks for.
+const EVENTS_MAX: usize = 20;
+/// How often is asked for older and older ones.
+const ROUNDS_MAX: usize = 10;
+/// How many auth events are fetched for one event.
+const AUTH_EVENTS_MAX: usize = 1000;
+/// How many events of a state are fetched.
+const STATE_EVENTS_MAX: usize = 100_000;
+/// How many events are fetched at the same time.
+const FETCHES_MAX: usize = 8;
+
+impl Rooms {
+    /// Takes a checked event in, after everything that it comes after.
+    pub(crate) async fn take_in(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        pdu: Arc<Pdu>,
+    ) -> Result<Received, RoomError> {
+        let event_id = pdu.event_id().to_owned();
+        let gathered = self.gather(origin, room, pdu).await?;
+        let mut last = None;
+        for pdu in in_previous_order(gathered) {
+            let is_it = pdu.event_id() == event_id;
+            match self.take_one(origin, room, pdu).await {
+                Ok(received) if is_it => last = Some(received),
+                Ok(_) => {}
+                Err(error) if is_it => return Err(error),
+                // The event itself may still be taken in, by the state before it.
+                Err(error) => tracing::info!(%error, "a missing event was not taken in"),
+            }
+        }
+        last.ok_or_else(|| dropped(Some(event_id), "it was not taken in"))
+    }
+
+    /// The event with those before it that are missing, as far as they can be had.
+    async fn gather(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        pdu: Arc<Pdu>,
+    ) -> Result<Vec<Arc<Pdu>>, RoomError> {
+        let mut gathered = HashMap::from([(pdu.event_id().to_owned(), Arc::clone(&pdu))]);
+        let mut latest = vec![pdu];
+        for _ in 0..ROUNDS_MAX {
+            latest = self.with_missing(latest, &gathered).await?;
+            if latest.is_empty() {
+                break;
+            }
+            let tips = &room.view().tips;
+            let question = MissingEvents {
+                earliest: tips.iter().map(|tip| tip.event_id().to_owned()).collect(),
+                latest: latest.iter().map(|pdu| pdu.event_id().to_owned()).collect(),
+                limit: EVENTS_MAX,
+            };
+            let answer = self.peers()?.missing_events(origin, room.id(), question).await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::info!(%origin, %error, "missing events could not be had");
+                    break;
+                }
+            };
+            let parsed = answer.iter().take(EVENTS_MAX);
+            let parsed = parsed.filter_map(|pdu| parse(pdu, room.id(), room.rules()).ok());
+            let before = gathered.len();
+            for (pdu, _) in self.verify_all(parsed.collect()).await? {
+                gathered.entry(pdu.event_id().to_owned()).or_insert(pdu);
+            }
+            if gathered.len() == before {
+                break;
+            }
+            latest = gathered.values().cloned().collect();
+        }
+        Ok(gathered.into_values().collect())
+    }
+
+    /// Those of the events that name a previous event which is neither here nor gathered.
+    async fn with_missing(
+        &self,
+        pdus: Vec<Arc<Pdu>>,
+        gathered: &HashMap<OwnedEventId, Arc<Pdu>>,
+    ) -> Result<Vec<Arc<Pdu>>, RoomError> {
+        let named = pdus.iter().flat_map(|pdu| pdu.prev_events().iter());
+        let named = named.filter(|id| !gathered.contains_key(*id)).cloned().collect::<Vec<_>>();
+        let missing = self.missing_of(named, true).await?;
+        let names_one = |pdu: &Arc<Pdu>| pdu.prev_events().iter().any(|id| missing.contains(id));
+        Ok(pdus.into_iter().filter(names_one).collect())
+    }
+
+    /// Those of the events that are not stored; with `with_state`, not stored with the state around them.
+    async fn missing_of(
+        &self,
+        mut ids: Vec<OwnedEventId>,
+        with_state: bool,
+    ) -> Result<HashSet<OwnedEventId>, RoomError> {
+        ids.sort_unstable();
+        ids.dedup();
+        let read = self.inner.setup.store.read(move |snapshot| {
+            let known = events::find_all(snapshot, &ids)?;
+            let is_missing = |id: &OwnedEventId| {
+                known.get(id).is_none_or(|known| with_state && !known.has_state)
+            };
+            Ok::<_, store::Error>(ids.into_iter().filter(is_missing).collect())
+        });
+        Ok(read.await?)
+    }
+
+    /// Takes one event in, whose previous events are here unless they cannot be had.
+    async fn take_one(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        pdu: Arc<Pdu>,
+    ) -> Result<Received, RoomError> {
+        self.fetch_auth_events(origin, room, &pdu).await?;
+        let missing = self.missing_of(pdu.prev_events().to_vec(), true).await?;
+        let mut told = Vec::with_capacity(missing.len());
+        for previous in missing {
+            told.push(self.fetch_state_after(origin, room, previous).await?);
+        }
+        self.admit(&room.0, &Ready { pdu, told, anew: false }).await
+    }
+
+    /// Fetches the auth events of an event that are not here, and theirs.
+    async fn fetch_auth_events(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        pdu: &Arc<Pdu>,
+    ) -> Result<(), RoomError> {
+        let mut named = pdu.auth_events().to_vec();
+        named.extend(pdu.create_event_id());
+        let mut open = self.missing_of(named, false).await?;
+        let mut fetched: HashMap<OwnedEventId, Arc<Pdu>> = HashMap::new();
+        while !open.is_empty() {
+            if fetched.len() + open.len() > AUTH_EVENTS_MAX {
+                let event_id = pdu.event_id().to_owned();
+                return Err(dropped(Some(event_id), "too many of its auth events are missing"));
+            }
+            let answers = self.fetch_events(origin, room, open.iter().cloned().collect()).await?;
+            let named = answers.iter().flat_map(|pdu| pdu.auth_events().iter().cloned());
+            let named = named.collect::<Vec<_>>();
+            for pdu in answers {
+                fetched.insert(pdu.event_id().to_owned(), pdu);
+            }
+            if let Some(missing) = open.iter().find(|id| !fetched.contains_key(*id)) {
+                let reason = format!("its auth event {missing} cannot be had");
+                return Err(dropped(Some(pdu.event_id().to_owned()), &reason));
+            }
+            open = self.missing_of(named, false).await?;
+            open.retain(|id| !fetched.contains_key(id));
+        }
+        if fetched.is_empty() {
+            return Ok(());
+        }
+        let _tip = self.lock(&room.0).await?;
+        self.store_outliers(room.number(), fetched.into_values().collect()).await
+    }
+
+    /// The state after an event that is not here: the event itself, and the state before it as the other server tells it.
+    async fn fetch_state_after(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        event_id: OwnedEventId,
+    ) -> Result<StateMap, RoomError> {
+        let fetched = self.fetch_events(origin, room, vec![event_id.clone()]).await?.pop();
+        let cannot = || dropped(Some(event_id.clone()), "a previous event cannot be had");
+        let pdu = fetched.ok_or_else(cannot)?;
+        self.fetch_auth_events(origin, room, &pdu).await?;
+        let before = self.fetch_state_before(origin, room, &event_id).await?;
+        {
+            let _tip = self.lock(&room.0).await?;
+            self.store_outliers(room.number(), vec![Arc::clone(&pdu)]).await?;
+        }
+        let (cache, sight) = (self.events().clone(), self.sight());
+        let read = self.inner.setup.store.read(move |snapshot| {
+            let event = events::find_by_id(snapshot, &cache, &event_id)?;
+            let event = event.ok_or(RoomError::EventNotFound)?;
+            let mut after = before;
+            if let Some(key) = event.key
+                && event.outcome != Outcome::Rejected
+                && is_allowed_in(snapshot, &sight, &pdu, &after)?
+            {
+                after.insert(key, event.number());
+            }
+            Ok::<_, RoomError>(after)
+        });
+        read.await
+    }
+
+    /// The state before an event, as another server tells it.
+    async fn fetch_state_before(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        event_id: &EventId,
+    ) -> Result<StateMap, RoomError> {
+        let told = self.peers()?.state_ids(origin, room.id(), event_id).await;
+        let told = told.map_err(|error| RoomError::Peer(error.0))?;
+        let all = told.state.iter().chain(&told.auth_chain).cloned().collect::<Vec<_>>();
+        if all.len() > STATE_EVENTS_MAX {
+            return Err(dropped(Some(event_id.to_owned()), "the state before it is too large"));
+        }
+        let missing = self.missing_of(all, false).await?;
+        let fetched = self.fetch_events(origin, room, missing.into_iter().collect()).await?;
+        {
+            let _tip = self.lock(&room.0).await?;
+            self.store_outliers(room.number(), fetched).await?;
+        }
+        let still = self.missing_of(told.state.clone(), false).await?;
+        if !still.is_empty() {
+            return Err(dropped(Some(event_id.to_owned()), "the state before it cannot be had"));
+        }
+        let cache = self.events().clone();
+        let number = room.number();
+        let read = self.inner.setup.store.read(move |snapshot| {
+            let known = events::find_all(snapshot, &told.state)?;
+            let numbers = known.values().filter(|known| known.room == number);
+            let numbers = numbers.map(|known| known.number).collect::<Vec<EventNumber>>();
+            let loaded = events::find_loaded(snapshot, &cache, &numbers)?;
+            let entries = loaded.iter().filter_map(|event| Some((event.key?, event.number())));
+            Ok::<_, store::Error>(entries.collect::<StateMap>())
+        });
+        Ok(read.await?)
+    }
+
+    /// Fetches events by id, as far as they can be had, and checks them.
+    async fn fetch_events(
+        &self,
+        origin: &ServerName,
+        room: &Room,
+        ids: Vec<OwnedEventId>,
+    ) -> Result<Vec<Arc<Pdu>>, RoomError> {
+        let peers = self.peers()?;
+        let fetches = ids.iter().map(|id| async move {
+            match peers.event(origin, id).await {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::info!(%origin, event_id = %id, %error, "an event could not be had");
+                    None
+                }
+            }
+        });
+        let fetches = stream::iter(fetches.collect::<Vec<_>>());
+        let answers = fetches.buffer_unordered(FETCHES_MAX).collect::<Vec<_>>().await;
+        let parsed = answers.into_iter().flatten();
+        let parsed = parsed.filter_map(|pdu| parse(&pdu, room.id(), room.rules()).ok());
+        let asked = parsed.filter(|pdu| ids.iter().any(|id| id == pdu.pdu().event_id()));
+        let verified = self.verify_all(asked.collect()).await?;
+        Ok(verified.into_iter().map(|(pdu, _)| pdu).collect())
+    }
+}
