@@ -6,7 +6,11 @@ use std::{io::IsTerminal, os::fd::AsFd};
 use config::section::log::Format;
 use nix::sys::stat::fstat;
 use tracing_subscriber::{
-    EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt,
+    Registry,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
 };
 
 use crate::failure::Failure;
@@ -16,7 +20,7 @@ const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
 /// Changes the level.
 #[derive(Clone)]
-pub(crate) struct LevelHandle(reload::Handle<EnvFilter, Registry>);
+pub(crate) struct LevelHandle(reload::Handle<Targets, Registry>);
 
 impl LevelHandle {
     /// From now on; a level that is none changes nothing.
@@ -26,11 +30,25 @@ impl LevelHandle {
     }
 }
 
-/// Reads `log.level`.
-pub(crate) fn parse_level(level: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder()
-        .parse(level)
-        .map_err(|_| "expects a level such as \"info\", or levels by part".to_owned())
+/// Reads `log.level`: a level, or levels by part of the program, such as `info,room=debug`.
+pub(crate) fn parse_level(text: &str) -> Result<Targets, String> {
+    let mut targets = Targets::new();
+    for directive in text.split(',').map(str::trim) {
+        let (part, level) = match directive.split_once('=') {
+            Some((part, level)) => (Some(part), level),
+            None => (None, directive),
+        };
+        let wrong = || format!("expects error, warn, info, debug, trace or off, not \"{level}\"");
+        // The parser takes numbers and nothing at all, too.
+        let is_word = level.starts_with(|first: char| first.is_ascii_alphabetic());
+        let level = level.parse().ok().filter(|_: &LevelFilter| is_word).ok_or_else(wrong)?;
+        targets = match part {
+            Some("") => return Err("expects the name of a part before the =".to_owned()),
+            Some(part) => targets.with_target(part, level),
+            None => targets.with_default(level),
+        };
+    }
+    Ok(targets)
 }
 
 /// Begins to log.
@@ -79,7 +97,7 @@ mod tests {
         for level in ["info", "debug", "warn,room=trace", "off"] {
             assert!(parse_level(level).is_ok(), "{level}");
         }
-        for level in ["loud", "room=loud", "="] {
+        for level in ["loud", "room=loud", "=", "=info", "info,", ""] {
             assert!(parse_level(level).is_err(), "{level}");
         }
     }

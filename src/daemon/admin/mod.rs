@@ -7,9 +7,6 @@
 pub(crate) mod protocol;
 mod users;
 
-#[cfg(test)]
-mod admin_test;
-
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -46,16 +43,22 @@ pub(crate) fn router(admin: Admin) -> Router {
 
 /// Lets root and the server's own user in.
 async fn authorize(request: Request, next: Next) -> Response {
-    let allowed = match request.extensions().get::<Connection>().map(|connection| connection.peer) {
-        Some(Peer::Unix { uid, .. }) => uid == 0 || uid == nix::unistd::geteuid().as_raw(),
-        Some(Peer::Tcp(_)) | None => false,
-    };
-    if !allowed {
+    let peer = request.extensions().get::<Connection>().map(|connection| connection.peer);
+    if !is_allowed(peer, nix::unistd::geteuid().as_raw()) {
         tracing::warn!("somebody else than root and this server's user came to the admin socket");
         let reason = "only root and the server's own user may do this";
         return Refusal::new(StatusCode::FORBIDDEN, reason).into_response();
     }
     next.run(request).await
+}
+
+/// Whether this is root or the server's own user.
+fn is_allowed(peer: Option<Peer>, own: u32) -> bool {
+    match peer {
+        Some(Peer::Unix { uid, .. }) => uid == 0 || uid == own,
+        // A request over TCP, whatever way it came here.
+        Some(Peer::Tcp(_)) | None => false,
+    }
 }
 
 /// Why a command was not done.
@@ -116,5 +119,21 @@ impl Admin {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, reason));
         }
         Ok(parsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_servers_user_are_answered() {
+        let unix = |uid| Some(Peer::Unix { uid, gid: 0, pid: None });
+        assert!(is_allowed(unix(0), 1000));
+        assert!(is_allowed(unix(1000), 1000));
+        assert!(!is_allowed(unix(1001), 1000));
+        assert!(!is_allowed(unix(1000), 0));
+        assert!(!is_allowed(Some(Peer::Tcp("127.0.0.1:1".parse().unwrap())), 1000));
+        assert!(!is_allowed(None, 1000));
     }
 }

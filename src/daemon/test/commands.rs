@@ -81,12 +81,12 @@ fn hashes_are_argon2id() {
 fn users_are_made_over_http_with_the_shared_secret() {
     let machine = Machine::new();
     let server = machine.serve();
-    let make = ["register-user", "-u", "alice", "-p", "wonderland", "--no-admin"];
-    let made = machine.run_configured(&make);
+    let command = ["register-user", "-u", "alice", "-p", "wonderland", "--no-admin"];
+    let made = machine.run_configured(&command);
     assert_eq!(made.ok(), "Success! @alice:test.example was made.");
-    let again = machine.run_configured(&make);
+    let again = machine.run_configured(&command);
     assert!(again.failed(1).contains("the user exists already"), "{again:?}");
-    let mut arguments = make.to_vec();
+    let mut arguments = command.to_vec();
     arguments.push("--exists-ok");
     assert_eq!(machine.run_configured(&arguments).ok(), "The user exists already.");
     assert_eq!(machine.log_in("alice", "wonderland").0, 200);
@@ -153,7 +153,7 @@ fn users_are_administrated_over_the_admin_socket() {
     assert!(again.failed(1).contains("is deactivated"), "{again:?}");
     let nobody = user(&["reset-password", "nobody", "--password-file", "first"]);
     assert!(nobody.failed(1).contains("is not a user of this server"), "{nobody:?}");
-    let mode = fs::metadata(machine.path("admin.sock")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let socket = fs::metadata(machine.path("admin.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     drop(server);
 }

@@ -78,7 +78,8 @@ fn a_reload_puts_new_settings_in_force_and_refuses_wrong_ones() {
     assert_eq!(register(), 403);
     machine.write(
         "conf.d/10.toml",
-        "[registration]\nenabled = true\nwithout_verification = true\n[cache]\nmemory = \"32 MiB\"\n",
+        "[registration]\nenabled = true\nwithout_verification = true\n\
+         [cache]\nmemory = \"32 MiB\"\n",
         0o600,
     );
     server.signal(Signal::SIGHUP);
@@ -96,7 +97,7 @@ fn a_reload_puts_new_settings_in_force_and_refuses_wrong_ones() {
 fn the_service_manager_is_told() {
     let machine = Machine::new();
     let socket = UnixDatagram::bind(machine.path("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let config = machine.text("homeserver.toml");
     let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
     let mut command = machine.command(program, &["serve", "-c", &config]);
@@ -124,6 +125,9 @@ fn the_service_manager_is_told() {
 
 #[test]
 fn a_listener_answers_its_resources_alone() {
+    const VERSIONS: &str = "/_matrix/client/versions";
+    const REGISTER: &str = "/_synapse/admin/v1/register";
+    const SERVER: &str = "/.well-known/matrix/server";
     let machine = Machine::new();
     let status = |resources: &str, path: &str| {
         let directory = machine.text("");
@@ -141,9 +145,6 @@ fn a_listener_answers_its_resources_alone() {
         drop(server);
         status
     };
-    const VERSIONS: &str = "/_matrix/client/versions";
-    const REGISTER: &str = "/_synapse/admin/v1/register";
-    const SERVER: &str = "/.well-known/matrix/server";
     assert_eq!(status("client", VERSIONS), 200);
     assert_eq!(status("client", REGISTER), 200);
     assert_eq!(status("admin", REGISTER), 200);
