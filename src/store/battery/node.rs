@@ -2,8 +2,8 @@
 
 use super::table;
 use crate::{
-    OpenError, Settings, Store, params,
-    testing::{Directory, for_each_database},
+    OpenError, Settings, Store,
+    testing::{Directory, for_each_database, make_newer},
 };
 
 #[tokio::test]
@@ -27,15 +27,12 @@ async fn a_second_node_is_refused() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     for_each_database(|database| async move {
-        let store = database.open().await;
-        let sql = "UPDATE schema_version SET version = $1 WHERE id = 1";
-        store.write(move |txn| txn.execute(sql, params![4711])).await.unwrap();
-        store.close().await;
+        make_newer(database.settings()).await;
         let Err(error) = Store::open(database.settings()).await else { panic!("it was opened") };
         let OpenError::NewerSchema { found, known } = error else { panic!("{error}") };
-        assert_eq!((found, known), (4711, crate::schema::known()));
+        assert_eq!((found, known), (known + 1000, crate::schema::known()));
         let text = error.to_string();
-        assert!(text.contains("4711") && text.contains(&known.to_string()), "{text}");
+        assert!(text.contains(&found.to_string()) && text.contains(&known.to_string()), "{text}");
     })
     .await;
 }

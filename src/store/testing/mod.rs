@@ -11,7 +11,7 @@ pub use cluster::{Cluster, Stop};
 pub use database::{Database, Directory};
 pub use doubles::{ManualClock, SeededRandom};
 
-use crate::Store;
+use crate::{Settings, Store};
 
 /// Runs a test on a new, empty store of each engine, and closes the stores. The engine's name is
 /// printed before, so that a failure can be told apart.
@@ -38,4 +38,15 @@ where
         println!("on {}", database.settings().url);
         test(database).await;
     }
+}
+
+/// Makes a database look as if a much newer program had used it.
+///
+/// # Panics
+/// If it cannot be opened or written.
+pub async fn make_newer(settings: Settings) {
+    let store = Store::open(settings).await.expect("a test's database opens");
+    let sql = "UPDATE schema_version SET version = version + 1000 WHERE id = 1";
+    store.write(move |txn| txn.execute(sql, &[])).await.expect("it can be written");
+    store.close().await;
 }
