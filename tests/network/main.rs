@@ -63,6 +63,23 @@ async fn chats_over_http2() {
 }
 
 #[tokio::test]
+async fn a_killed_server_has_what_it_acknowledged() {
+    for setup in [Setup::default(), Setup::postgresql()] {
+        let mut server = Server::start(setup).await;
+        let alice = server.register_user("alice").await;
+        let created = alice.post("/_matrix/client/v3/createRoom", &json!({})).await.ok();
+        let room =
+            format!("/_matrix/client/v3/rooms/{}", created["room_id"].as_str().expect("a room"));
+        let content = json!({ "msgtype": "m.text", "body": "before the end" });
+        let sent = alice.put(&format!("{room}/send/m.room.message/1"), &content).await.ok();
+        server.restart().await;
+        let event = sent["event_id"].as_str().expect("an event id");
+        let found = alice.get(&format!("{room}/event/{event}")).await.ok();
+        assert_eq!(found["content"], content);
+    }
+}
+
+#[tokio::test]
 async fn unix_sockets_are_served() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("client.sock");
