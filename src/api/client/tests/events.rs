@@ -40,7 +40,6 @@ async fn a_redaction_may_be_sent_as_an_event() {
         bob.put(&path, &content).await.is(403, "M_FORBIDDEN");
         alice.put(&path, &json!({})).await.is(400, "M_MISSING_PARAM");
         alice.put(&path, &content).await.ok();
-        assert_eq!(alice.read(&room).await.len(), 1);
         let found = alice.get(&format!("rooms/{room}/event/{}", escape(&event))).await.ok();
         assert_eq!(found["content"], json!({}));
     })
@@ -150,7 +149,7 @@ async fn typing_and_receipts() {
     each_world(async |world: World| {
         let (alice, bob) = (world.register("alice").await, world.register("bob").await);
         let room = alice.create_public().await;
-        let event = alice.say(&room, "read me").await;
+        let event = alice.say(&room, "read-me").await;
         let typing = format!("rooms/{room}/typing/{}", alice.user_id);
         alice.put(&typing, &json!({ "typing": true, "timeout": 1000 })).await.ok();
         alice.put(&typing, &json!({ "typing": false })).await.ok();

@@ -37,7 +37,7 @@ async fn a_waiting_client_is_woken() {
             tokio::spawn(async move { alice.get(&path).await })
         };
         tokio::task::yield_now().await;
-        let event = alice.say(&room, "wake up").await;
+        let event = alice.say(&room, "wake-up").await;
         let answer = waiting.await.unwrap().ok();
         let events = &answer["rooms"]["join"][&room]["timeline"]["events"];
         assert_eq!(events[0]["event_id"], event);
