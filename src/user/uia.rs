@@ -254,7 +254,8 @@ impl Uia {
         };
         let wrong = Stage::Failed(ErrorKind::Forbidden, "wrong user name or password");
         if !names(auth, requester, &self.context) {
-            return Ok(wrong);
+            // Not worth another try: nobody authorises what somebody else asked for.
+            return Err(Error::Forbidden("only the user who asks can authorise this"));
         }
         let right = self.sessions.check_password(requester.user_id(), password.to_owned()).await?;
         Ok(if right { Stage::Passed(None) } else { wrong })
