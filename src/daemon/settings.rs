@@ -18,7 +18,7 @@ use config::{
     },
 };
 
-/// Memory of an entry in the caches of numbers, roughly; they get one part in eight of the budget.
+/// Memory of an entry in the caches of numbers, roughly.
 const NUMBER_BYTES: u64 = 160;
 
 /// Checks what only other crates can judge: addresses, certificates, levels.
@@ -45,7 +45,7 @@ impl Handles {
     /// Handles with the settings of the start.
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            user: Arc::new(ArcSwap::from_pointee(user(&config.reloadable))),
+            user: Arc::new(ArcSwap::from_pointee(user(&config.reloadable, &config.fixed.cache))),
             room: Arc::new(ArcSwap::from_pointee(room(&config.reloadable, &config.fixed.cache))),
             client: Arc::new(ArcSwap::from_pointee(client(&config.reloadable))),
         }
@@ -53,7 +53,7 @@ impl Handles {
 
     /// Puts the settings of a reload in force. What is taken at the start stays as `fixed` has it.
     pub(crate) fn apply(&self, reloadable: &Reloadable, fixed: &Fixed) {
-        self.user.store(Arc::new(user(reloadable)));
+        self.user.store(Arc::new(user(reloadable, &fixed.cache)));
         self.room.store(Arc::new(room(reloadable, &fixed.cache)));
         self.client.store(Arc::new(client(reloadable)));
     }
@@ -70,8 +70,8 @@ pub(crate) fn store(fixed: &Fixed) -> store::Settings {
         readers: database.readers,
         queue_length: database.queue_length,
         log_bytes: usize::try_from(part).unwrap_or(usize::MAX),
-        cached_numbers: part / NUMBER_BYTES,
-        page_cache_kib: u32::try_from(part / connections / 1024).unwrap_or(u32::MAX),
+        cached_numbers: part / 2 / NUMBER_BYTES,
+        page_cache_kib: u32::try_from(part / 2 / connections / 1024).unwrap_or(u32::MAX),
         snapshot_age: database.read_timeout,
         patience: database.wait_timeout,
     }
@@ -113,7 +113,8 @@ pub(crate) fn limits(fixed: &Fixed) -> http::Limits {
     }
 }
 
-fn user(reloadable: &Reloadable) -> user::Settings {
+/// Users get one part in eight of the memory.
+fn user(reloadable: &Reloadable, cache: &Cache) -> user::Settings {
     user::Settings {
         registration: registration(&reloadable.registration),
         passwords: passwords(&reloadable.passwords),
@@ -127,6 +128,7 @@ fn user(reloadable: &Reloadable) -> user::Settings {
             search_all_users: reloadable.user_directory.search_all_users,
         },
         presence_enabled: reloadable.presence.enabled,
+        cache_bytes: cache.memory.bytes / 8,
     }
 }
 
@@ -230,3 +232,7 @@ fn rate_limits(limits: &RateLimits) -> client_api::RateLimits {
         room_creation: rate(limits.room_creation),
     }
 }
+
+#[cfg(test)]
+#[path = "settings_test.rs"]
+mod tests;

@@ -11,6 +11,9 @@ use std::{borrow::Borrow, hash::Hash};
 use moka::sync::Cache as Moka;
 use parking_lot::Mutex;
 
+/// What an entry costs besides what its key and value refer to.
+const ENTRY_BYTES: usize = 256;
+
 /// A bounded cache of committed values.
 pub(crate) struct Cache<K, V> {
     entries: Moka<K, V>,
@@ -26,9 +29,13 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A cache of at most so many entries.
-    pub(crate) fn new(capacity: u64) -> Self {
-        Self { entries: Moka::new(capacity), changes: Mutex::new(0) }
+    /// A cache of at most so many bytes, as `weigh` counts them.
+    pub(crate) fn new(bytes: u64, weigh: fn(&K, &V) -> usize) -> Self {
+        let weigh = move |key: &K, value: &V| {
+            u32::try_from(ENTRY_BYTES + weigh(key, value)).unwrap_or(u32::MAX)
+        };
+        let entries = Moka::builder().max_capacity(bytes).weigher(weigh).build();
+        Self { entries, changes: Mutex::new(0) }
     }
 
     /// The cached value.

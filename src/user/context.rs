@@ -38,6 +38,11 @@ impl Context {
         self.settings.load_full()
     }
 
+    /// One part in so many of the memory for caches.
+    pub(crate) fn cache_bytes(&self, parts: u64) -> u64 {
+        self.settings().cache_bytes / parts
+    }
+
     /// Whether the user is one of this server's.
     pub(crate) fn is_local(&self, user_id: &UserId) -> bool {
         user_id.server_name() == self.server_name

@@ -16,8 +16,8 @@ use store::{Snapshot, WriteTxn, user::filter as rows};
 
 use crate::{Context, Error, Requester};
 
-/// Parsed filters that are kept ready.
-const CACHED_FILTERS: u64 = 5_000;
+/// What a filter takes in memory besides what its JSON is long.
+const FILTER_BYTES: usize = 1024;
 
 /// The most bytes of a filter.
 const MAX_FILTER_BYTES: usize = 65_536;
@@ -25,17 +25,28 @@ const MAX_FILTER_BYTES: usize = 65_536;
 /// The most filters of one user. Clients store one or two for each kind of view.
 const MAX_FILTERS: i64 = 10_000;
 
+/// A parsed filter, and how long its JSON is.
+#[derive(Clone)]
+struct Cached {
+    filter: Arc<FilterDefinition>,
+    bytes: usize,
+}
+
 /// Filters that users stored.
 #[derive(Clone)]
 pub struct Filters {
     context: Context,
-    cache: Cache<(UserNumber, i64), Arc<FilterDefinition>>,
+    cache: Cache<(UserNumber, i64), Cached>,
 }
 
 impl Filters {
     /// Filters over a store.
     pub fn new(context: Context) -> Self {
-        Self { context, cache: Cache::new(CACHED_FILTERS) }
+        let weigh = |_: &(UserNumber, i64), cached: &Cached| {
+            u32::try_from(FILTER_BYTES + 2 * cached.bytes).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().max_capacity(context.cache_bytes(8)).weigher(weigh).build();
+        Self { context, cache }
     }
 
     /// Stores a filter; the same content gives the same id.
@@ -86,12 +97,12 @@ impl Filters {
     ) -> Result<Option<Arc<FilterDefinition>>, Error> {
         let Ok(number) = id.parse::<i64>() else { return Ok(None) };
         let key = (requester.user(), number);
-        if let Some(filter) = self.cache.get(&key) {
-            return Ok(Some(filter));
+        if let Some(cached) = self.cache.get(&key) {
+            return Ok(Some(cached.filter));
         }
         let Some(json) = self.read(key.0, number).await? else { return Ok(None) };
         let filter = Arc::new(Self::parse(&json)?);
-        self.cache.insert(key, Arc::clone(&filter));
+        self.cache.insert(key, Cached { filter: Arc::clone(&filter), bytes: json.len() });
         Ok(Some(filter))
     }
 

@@ -16,8 +16,8 @@ use crate::{Context, Error, cache::Cache};
 
 const IGNORED_USER_LIST: &str = "m.ignored_user_list";
 
-/// Lists that are kept ready; most are empty and share nothing but a pointer.
-const CACHED_LISTS: u64 = 20_000;
+/// What one ignored user takes in memory.
+const USER_BYTES: usize = 96;
 
 /// Whom users ignore.
 #[derive(Clone)]
@@ -33,7 +33,9 @@ struct Inner {
 impl IgnoredUsers {
     /// Lists over a store.
     pub fn new(context: Context) -> Self {
-        Self { inner: Arc::new(Inner { context, cache: Cache::new(CACHED_LISTS) }) }
+        let weigh = |_: &UserNumber, list: &Arc<HashSet<OwnedUserId>>| list.len() * USER_BYTES;
+        let cache = Cache::new(context.cache_bytes(8), weigh);
+        Self { inner: Arc::new(Inner { context, cache }) }
     }
 
     /// The users that this one ignores; from memory after the first question.

@@ -1,7 +1,7 @@
 //! Log-in: by password, by a login token.
 //!
-//! Invariant: whether a user exists can be learned neither from the answer nor from its time. Login
-//! tokens live in memory for two minutes at most and work once.
+//! Invariant: neither the answer nor its time tells a wrong name from a wrong password. Login tokens
+//! live in memory, not longer than the settings say, and work once.
 //!
 //! Spec: client-server API, "Login".
 
@@ -78,11 +78,12 @@ impl Sessions {
     /// registered.
     async fn find_login_account(&self, user: &str) -> Result<Option<AccountRow>, Error> {
         let context = &self.inner.context;
-        let candidates: Vec<OwnedUserId> = [user.to_owned(), user.to_lowercase()]
+        let mut candidates: Vec<OwnedUserId> = [user.to_owned(), user.to_lowercase()]
             .iter()
             .filter_map(|user| username::parse_login(user, &context.server_name))
             .filter(|user_id| context.is_local(user_id))
             .collect();
+        candidates.dedup();
         context
             .store
             .read(move |snapshot| {

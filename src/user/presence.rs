@@ -190,6 +190,7 @@ impl Presence {
             let mut records = self.inner.records.lock();
             let record = records.get_or_insert(user, requester.user_id());
             change(record, now_ms);
+            record.drop_gone(now_ms);
             self.inner.due.set(user, record.next_due_ms(now_ms));
             if record.shown == record.visible(now_ms) {
                 return Ok(());

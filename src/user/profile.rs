@@ -21,9 +21,6 @@ use crate::{
     Context, Error, Requester, RoomAccess, cache::Cache, directory::words, rooms::MemberProfile,
 };
 
-/// Profiles that are kept ready.
-const CACHED_PROFILES: u64 = 10_000;
-
 /// The most bytes of a whole profile as JSON, by the spec.
 const MAX_PROFILE_BYTES: usize = 65_536;
 
@@ -40,6 +37,9 @@ const DISPLAYNAME: &str = "displayname";
 const AVATAR_URL: &str = "avatar_url";
 const TIME_ZONE: &str = "m.tz";
 
+/// Field names with their values.
+type Profile = Map<String, Value>;
+
 /// Profiles of local users.
 #[derive(Clone)]
 pub struct Profiles {
@@ -49,7 +49,7 @@ pub struct Profiles {
 struct Inner {
     context: Context,
     rooms: Arc<dyn RoomAccess>,
-    cache: Cache<UserNumber, Arc<Map<String, Value>>>,
+    cache: Cache<UserNumber, Arc<Profile>>,
 }
 
 /// A change of one field.
@@ -67,7 +67,8 @@ struct FieldChange {
 impl Profiles {
     /// Profiles over a store, carried into the member events of these rooms.
     pub fn new(context: Context, rooms: Arc<dyn RoomAccess>) -> Self {
-        Self { inner: Arc::new(Inner { context, rooms, cache: Cache::new(CACHED_PROFILES) }) }
+        let cache = Cache::new(context.cache_bytes(4), |_, profile: &Arc<Profile>| weight(profile));
+        Self { inner: Arc::new(Inner { context, rooms, cache }) }
     }
 
     /// The whole profile; `None` when there is no such user here.
@@ -88,7 +89,7 @@ impl Profiles {
         Ok(MemberProfile { displayname: text(DISPLAYNAME), avatar_url: text(AVATAR_URL) })
     }
 
-    async fn load(&self, user_id: &UserId) -> Result<Option<Arc<Map<String, Value>>>, Error> {
+    async fn load(&self, user_id: &UserId) -> Result<Option<Arc<Profile>>, Error> {
         let Inner { context, cache, .. } = &*self.inner;
         if !context.is_local(user_id) {
             return Ok(None);
@@ -231,6 +232,12 @@ impl Profiles {
 fn parse(fields: Vec<(String, String)>) -> Map<String, Value> {
     let value = |json: String| serde_json::from_str(&json).unwrap_or(Value::Null);
     fields.into_iter().map(|(field, json)| (field, value(json))).collect()
+}
+
+/// About what a profile takes in memory.
+fn weight(profile: &Profile) -> usize {
+    let json = |value: &Value| value.as_str().map_or_else(|| value.to_string().len(), str::len);
+    profile.iter().map(|(field, value)| 96 + field.len() + 2 * json(value)).sum()
 }
 
 /// Field names are the three of the spec or namespaced identifiers.

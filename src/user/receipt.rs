@@ -25,8 +25,8 @@ use store::{
 
 use crate::{AccountData, Context, Error, Requester, RoomAccess, account_data::FULLY_READ};
 
-/// Receipts of which is known where they stand.
-const CACHED_RECEIPTS: u64 = 50_000;
+/// What is known of one receipt takes about so much memory.
+const RECEIPT_BYTES: u64 = 256;
 
 /// How many relations are followed to the root of a thread, by the spec.
 const MAX_HOPS: usize = 3;
@@ -75,7 +75,7 @@ pub struct ReadMarkers {
 impl Receipts {
     /// Receipts over a store.
     pub fn new(context: Context, rooms: Arc<dyn RoomAccess>, account_data: AccountData) -> Self {
-        let standing = Cache::new(CACHED_RECEIPTS);
+        let standing = Cache::new(context.cache_bytes(4) / RECEIPT_BYTES);
         Self { inner: Arc::new(Inner { context, rooms, account_data, standing }) }
     }
 

@@ -29,8 +29,8 @@ use crate::{
     token,
 };
 
-/// Access tokens that are kept ready, about half a kilobyte each.
-const CACHED_TOKENS: u64 = 20_000;
+/// What a session takes in the cache.
+const SESSION_BYTES: usize = 256;
 
 /// A device counts as seen again after so long: fewer writes for the same information.
 const SEEN_EVERY_MS: u64 = 60_000;
@@ -111,7 +111,11 @@ pub struct Tokens {
 impl Sessions {
     /// Sessions over a store.
     pub fn new(context: Context, passwords: Passwords) -> Self {
-        let cache = Cache::new(CACHED_TOKENS);
+        let weigh = |_: &TokenHash, entry: &Entry| match entry {
+            Entry::Known(_) => SESSION_BYTES,
+            Entry::Unknown => 0,
+        };
+        let cache = Cache::new(context.cache_bytes(4), weigh);
         let (seen, login_tokens) = (SeenDevices::default(), LoginTokens::default());
         Self { inner: Arc::new(Inner { context, passwords, seen, login_tokens, cache }) }
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 pub type SettingsHandle = Arc<ArcSwap<Settings>>;
 
 /// Everything about users that an administrator decides.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Who may register.
     pub registration: RegistrationSettings,
@@ -23,6 +23,22 @@ pub struct Settings {
     pub directory: DirectorySettings,
     /// Whether presence is kept at all; without it everybody looks offline.
     pub presence_enabled: bool,
+    /// Memory for the caches of this crate, in bytes. Taken at the start.
+    pub cache_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            registration: RegistrationSettings::default(),
+            passwords: PasswordSettings::default(),
+            sessions: SessionSettings::default(),
+            profiles: ProfileSettings::default(),
+            directory: DirectorySettings::default(),
+            presence_enabled: true,
+            cache_bytes: 8 * 1024 * 1024,
+        }
+    }
 }
 
 /// Who may register.

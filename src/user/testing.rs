@@ -57,7 +57,7 @@ pub(crate) struct Someone {
 
 impl World {
     pub(crate) async fn new(store: Store) -> Self {
-        let mut settings = Settings { presence_enabled: true, ..Settings::default() };
+        let mut settings = Settings::default();
         settings.registration.enabled = true;
         settings.registration.shared_secret = Some("secret".into());
         let settings: SettingsHandle = Arc::new(arc_swap::ArcSwap::from_pointee(settings));
