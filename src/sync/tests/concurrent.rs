@@ -2,11 +2,16 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use ruma::{OwnedRoomId, RoomId};
+use ruma::{
+    OwnedRoomId, RoomId,
+    events::receipt::{ReceiptThread, ReceiptType},
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use user::receipt::NewReceipt;
 
 use super::world::{Client, each_world, joined, left, timeline};
+use crate::Error;
 
 /// Longer than any of these tests takes.
 const LONG: Duration = Duration::from_mins(1);
@@ -85,6 +90,52 @@ async fn what_does_not_concern_her_does_not_end_the_wait() {
         alice.set_state(&room, "m.room.topic", json!({"topic": "told"})).await;
         let answer = alice.sync().await;
         assert_eq!(timeline(joined(&answer, &room)), ["topic|"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_up_to_date_client_touches_no_database() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let room = alice.create().await;
+        bob.join(&room).await;
+        alice.sync().await;
+        let event = bob.say(&room, "hello").await;
+        alice.set_state(&room, "m.room.topic", json!({"topic": "news"})).await;
+        let receipt = NewReceipt {
+            kind: ReceiptType::Read,
+            thread: ReceiptThread::Unthreaded,
+            event_id: event,
+        };
+        world.receipts.set(&bob.requester, &room, receipt).await.unwrap();
+        world.parts.typing.set(&bob.requester, &room, Some(10_000)).await.unwrap();
+        let content = serde_json::value::to_raw_value(&json!({"a": 1})).unwrap();
+        world.account_data.set(&alice.requester, None, "org.example", content).await.unwrap();
+        world.store.close().await;
+
+        let answer = alice.sync_once().await;
+        assert_eq!(timeline(joined(&answer, &room)), ["hello", "topic|"]);
+        assert_eq!(joined(&answer, &room)["ephemeral"]["events"].as_array().unwrap().len(), 2);
+        assert_eq!(answer["account_data"]["events"].as_array().unwrap().len(), 1);
+        assert_eq!(alice.sync_once().await.as_object().unwrap().len(), 2);
+        // Whoever comes for the first time needs it.
+        alice.since = None;
+        let error = alice.ask(alice.request()).await.unwrap_err();
+        assert!(matches!(error, Error::Store(store::Error::Closed)), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_waiting_request_is_small() {
+    /// A thousand of them take a few megabytes with their connections.
+    const BYTES_MAX: usize = 4096;
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let waiting = world.sync.run(&alice.requester, alice.request());
+        assert!(size_of_val(&waiting) <= BYTES_MAX, "{}", size_of_val(&waiting));
     })
     .await;
 }
