@@ -73,9 +73,36 @@ impl Health {
     pub(crate) async fn lost(&self) -> Error {
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            if let Err(error @ (Error::Closed | Error::Superseded(_))) = self.ask_writer().await {
+            if let Some(error) = self.final_error().await {
                 return error;
             }
         }
+    }
+
+    /// The error that only a new process can mend, if the store has one.
+    async fn final_error(&self) -> Option<Error> {
+        match self.ask_writer().await {
+            Err(error @ (Error::Closed | Error::Superseded(_))) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_is_closed_is_not_well_and_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", directory.path().display());
+        let store = Store::open(store::Settings::new(url)).await.unwrap();
+        let health = Health::new(store.clone());
+        assert_eq!(health.answer().await.status(), StatusCode::OK);
+        assert!(health.final_error().await.is_none());
+        store.close().await;
+        tokio::time::sleep(KEPT).await;
+        assert_eq!(health.answer().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(matches!(health.final_error().await, Some(Error::Closed)));
     }
 }

@@ -1,6 +1,8 @@
 //! The built program as an administrator meets it: its commands, its errors, its life.
 
 mod commands;
+mod dialogue;
 mod failures;
 mod lifecycle;
 mod machine;
+mod places;

@@ -1,0 +1,110 @@
+//! What the commands ask at a terminal.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    os::fd::OwnedFd,
+    path::Path,
+    process::Stdio,
+    sync::mpsc,
+    time::Duration,
+};
+
+use nix::pty::openpty;
+
+use crate::machine::{Machine, Ran};
+
+/// How long a question may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Runs the program at a terminal, gives each answer once its question has come, and returns what
+/// it came to with all that the terminal showed.
+fn talk(machine: &Machine, arguments: &[&str], dialogue: &[(&str, &str)]) -> (Ran, String) {
+    let terminal = openpty(None, None).unwrap();
+    let side = || Stdio::from(OwnedFd::from(terminal.slave.try_clone().unwrap()));
+    let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
+    let mut command = machine.command(program, arguments);
+    let child = command.stdin(side()).stderr(side()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    drop(terminal.slave);
+    let mut master = File::from(terminal.master);
+    let mut reading = master.try_clone().unwrap();
+    let (sender, shown) = mpsc::sync_channel(1024);
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        // It fails when the last process has closed the terminal.
+        while let Ok(length @ 1..) = reading.read(&mut buffer) {
+            if sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut transcript = String::new();
+    let mut seen = 0;
+    for (question, answer) in dialogue {
+        while !transcript[seen..].contains(question) {
+            let more = shown.recv_timeout(PATIENCE);
+            transcript += &more.unwrap_or_else(|_| panic!("no {question} in {transcript}"));
+        }
+        seen = transcript.len();
+        writeln!(master, "{answer}").unwrap();
+    }
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    drop(master);
+    transcript.extend(shown.iter());
+    reader.join().unwrap();
+    (ran, transcript)
+}
+
+#[test]
+fn a_user_is_made_as_synapses_guide_does() {
+    let machine = Machine::new();
+    let server = machine.serve();
+    let config = machine.text("homeserver.toml");
+    let (ran, shown) = talk(
+        &machine,
+        &["register-user", "-c", &config],
+        &[
+            ("New user localpart [", "erik"),
+            ("Password: ", "wonderland"),
+            ("Confirm password: ", "wonderland"),
+            ("Make admin [no]: ", "yes"),
+        ],
+    );
+    assert_eq!(ran.ok(), "Success! @erik:test.example was made.");
+    assert!(shown.contains("erik") && !shown.contains("wonderland"), "{shown}");
+    assert_eq!(machine.log_in("erik", "wonderland").0, 200);
+    let listed = machine.run_configured(&["user", "list"]);
+    assert_eq!(listed.ok(), "@erik:test.example\tadmin\terik");
+    drop(server);
+}
+
+#[test]
+fn passwords_that_differ_make_nobody() {
+    let machine = Machine::new();
+    let config = machine.text("homeserver.toml");
+    let (ran, shown) = talk(
+        &machine,
+        &["user", "create", "a", "-c", &config],
+        &[("Password: ", "wonderland"), ("Confirm password: ", "looking-glass")],
+    );
+    assert_eq!(ran.status, Some(1));
+    assert!(shown.contains("matrix-homeserver: the passwords do not match"), "{shown}");
+}
+
+#[test]
+fn a_configuration_is_asked_for() {
+    let machine = Machine::new();
+    let (ran, _) = talk(
+        &machine,
+        &["config", "generate", "--output", "made"],
+        &[
+            ("Server name", "example.org"),
+            ("Report statistics", "perhaps"),
+            ("Report statistics", "no"),
+        ],
+    );
+    assert_eq!(ran.ok(), "made/homeserver.toml was written");
+    let shown = machine.run(&["config", "show", "-c", "made/homeserver.toml"]);
+    assert!(shown.ok().starts_with("server_name = \"example.org\"\n"), "{shown:?}");
+}
