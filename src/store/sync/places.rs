@@ -8,8 +8,8 @@ const DEEPEST_BEFORE: &str = "SELECT depth, position FROM event
     WHERE room = $1 AND position IS NOT NULL AND (depth, position) > ($2, $3) AND position < $3
     ORDER BY depth DESC, position DESC LIMIT 1";
 
-/// The greatest place of what came before an event, if it is greater than the event's own: only where the room's history
-/// forks.
+/// The greatest place of what came before an event, if it is greater than the event's own: only
+/// where the room's history forks.
 pub fn deepest_before(
     snapshot: &mut Snapshot<'_>,
     room: RoomNumber,

@@ -115,9 +115,8 @@ async fn the_deepest_place_before_an_event() {
             let store = store.clone();
             async move {
                 let event = place(depth, position);
-                let found = store
-                    .read(move |snapshot| places::deepest_before(snapshot, ROOM, event))
-                    .await;
+                let found =
+                    store.read(move |snapshot| places::deepest_before(snapshot, ROOM, event)).await;
                 found.unwrap()
             }
         };
