@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
     path::Path,
     process::Stdio,
     sync::mpsc,
@@ -21,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// it came to with all that the terminal showed.
 fn talk(machine: &Machine, arguments: &[&str], dialogue: &[(&str, &str)]) -> (Ran, String) {
     let terminal = openpty(None, None).unwrap();
-    let side = || Stdio::from(OwnedFd::from(terminal.slave.try_clone().unwrap()));
+    let side = || Stdio::from(terminal.slave.try_clone().unwrap());
     let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
     let mut command = machine.command(program, arguments);
     let child = command.stdin(side()).stderr(side()).stdout(Stdio::piped()).spawn().unwrap();
