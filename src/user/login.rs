@@ -1,7 +1,7 @@
 //! Log-in: by password, by a login token.
 //!
-//! Invariant: neither the answer nor its time tells a wrong name from a wrong password. Login tokens
-//! live in memory, not longer than the settings say, and work once.
+//! Invariant: neither the answer nor its time tells a wrong name from a wrong password. Login
+//! tokens live in memory, not longer than the settings say, and work once.
 //!
 //! Spec: client-server API, "Login".
 
