@@ -169,6 +169,8 @@ async fn tags_are_changed_one_by_one() {
         assert_eq!(get(&world, &alice, None, "m.direct").await, Some(direct));
         let before = store.position();
         data.carry_over(&alice.user_id, old, new).await.unwrap();
+        let unknown = room_id!("!unknown:example.org");
+        data.carry_over(&alice.user_id, unknown, new).await.unwrap();
         assert_eq!(store.position(), before);
     })
     .await;

@@ -93,7 +93,7 @@ impl AccountData {
     }
 
     /// Copies what a user noted about a room to the one that replaces it: its tags, and that it is
-    /// a direct chat.
+    /// a direct chat. About an old room that this server does not know nothing can be noted.
     pub async fn carry_over(
         &self,
         user_id: &UserId,
@@ -101,7 +101,11 @@ impl AccountData {
         new: &RoomId,
     ) -> Result<(), Error> {
         let user = self.context.load_user(user_id).await?;
-        let (old_room, new_room) = (self.load_room(old).await?, self.load_room(new).await?);
+        let old_room = match self.load_room(old).await {
+            Err(Error::NotFound(_)) => return Ok(()),
+            found => found?,
+        };
+        let new_room = self.load_room(new).await?;
         let (data, old, new) = (self.clone(), old.to_string(), new.to_string());
         let work = move |txn: &mut WriteTxn<'_>| {
             let tags = read(txn, user, Some(old_room), TAG)?;
