@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use client_api::State;
 use config::Config;
-use proto::{
-    clock::{SharedClock, SharedRandom},
-    signing::SigningKey,
-};
-use room::Rooms;
+use proto::signing::SigningKey;
+use room::{Policy, Rooms};
 use store::Store;
 use sync::Sync;
 use tokio_util::sync::CancellationToken;
@@ -44,28 +41,17 @@ pub(crate) async fn wire(
     signing_key: SigningKey,
     stopping: CancellationToken,
 ) -> Result<Wired, Failure> {
-    let clock: SharedClock = Arc::new(SystemClock);
-    let random: SharedRandom = Arc::new(SystemRandom);
     let server_name = config.fixed.identity.server_name.clone();
-    let policy = Arc::new(UserPolicy::default());
-    let rooms = Rooms::new(room::Setup {
-        store: store.clone(),
-        server_name: server_name.clone(),
-        signing_key: Arc::new(signing_key),
-        clock: Arc::clone(&clock),
-        random: Arc::clone(&random),
-        settings: Arc::clone(&handles.room),
-        policy: Arc::clone(&policy) as _,
-        peers: None,
-        push: None,
-    });
     let context = Context {
         store: store.clone(),
         server_name: server_name.clone(),
-        clock: Arc::clone(&clock),
-        random: Arc::clone(&random),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
         settings: Arc::clone(&handles.user),
     };
+    let clock = Arc::clone(&context.clock);
+    let policy = Arc::new(UserPolicy::default());
+    let rooms = rooms(&context, handles, signing_key, Arc::clone(&policy) as _);
     let users = Users::new(&context, ServerRooms::new(rooms.clone(), store.clone())).await?;
     policy.bind(users.accounts.clone());
     let sync = Sync::new(sync::Parts {
@@ -109,6 +95,25 @@ pub(crate) async fn wire(
         stopping,
     });
     Ok(Wired { state, accounts, sessions, maintenance })
+}
+
+fn rooms(
+    context: &Context,
+    handles: &Handles,
+    signing_key: SigningKey,
+    policy: Arc<dyn Policy>,
+) -> Rooms {
+    Rooms::new(room::Setup {
+        store: context.store.clone(),
+        server_name: context.server_name.clone(),
+        signing_key: Arc::new(signing_key),
+        clock: Arc::clone(&context.clock),
+        random: Arc::clone(&context.random),
+        settings: Arc::clone(&handles.room),
+        policy,
+        peers: None,
+        push: None,
+    })
 }
 
 /// The handles about users.
