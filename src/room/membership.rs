@@ -79,6 +79,18 @@ struct Change<'c> {
 const ANY: &[Membership] =
     &[Membership::Join, Membership::Invite, Membership::Knock, Membership::Leave, Membership::Ban];
 
+/// Keys of a member event that mean something, which nobody writes who joins.
+const RESERVED: &[&str] = &[
+    "membership",
+    "displayname",
+    "avatar_url",
+    "reason",
+    "is_direct",
+    "third_party_invite",
+    "third_party_signed",
+    "join_authorised_via_users_server",
+];
+
 /// The memberships that one can leave.
 const PRESENT: &[Membership] = &[Membership::Join, Membership::Invite, Membership::Knock];
 
@@ -179,14 +191,24 @@ fn content(profile: Option<&MemberProfile>, reason: Option<String>) -> Map<Strin
 impl Rooms {
     /// Joins a room. For a user who is joined already nothing happens.
     pub async fn join(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
+        self.join_with(request, Map::new()).await
+    }
+
+    /// Joins a room with further keys in the member event, as far as nothing here means anything by them.
+    pub async fn join_with(
+        &self,
+        request: OwnMembership,
+        mut further: Map<String, Value>,
+    ) -> Result<Submitted, RoomError> {
+        further.retain(|key, _| !RESERVED.contains(&key.as_str()));
         self.check(&request.user, Act::Join(&request.room_id))?;
         let room = self.find(&request.room_id).await?;
         let here = room.filter(|room| room.view().joined_local().next().is_some());
-        let Some(room) = here else { return self.join_elsewhere(request).await };
+        let Some(room) = here else { return self.join_elsewhere(request, further).await };
         if let Some(signed) = &request.third_party_signed {
             crate::third_party::redeem(self, &room, &request.user, signed).await?;
         }
-        self.join_here(&room, request).await
+        self.join_here(&room, request, further).await
     }
 
     /// Joins a room whose state is here.
@@ -194,14 +216,15 @@ impl Rooms {
         &self,
         room: &Room,
         request: OwnMembership,
+        mut further: Map<String, Value>,
     ) -> Result<Submitted, RoomError> {
-        let content = content(Some(&request.profile), request.reason);
+        further.extend(content(Some(&request.profile), request.reason));
         let change = Change {
             rooms: self,
             sender: &request.user,
             target: &request.user,
             membership: Membership::Join,
-            content,
+            content: further,
             from: ANY,
             refusal: "you may not join this room",
             timestamp_ms: self.now_ms(),
@@ -211,13 +234,17 @@ impl Rooms {
 
     /// Joins a room that no user of this server is in: through other servers, or, if there are none, on the state that
     /// is here since the last one left.
-    async fn join_elsewhere(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
+    async fn join_elsewhere(
+        &self,
+        request: OwnMembership,
+        further: Map<String, Value>,
+    ) -> Result<Submitted, RoomError> {
         let room = self.find(&request.room_id).await?;
         if self.inner.setup.peers.is_some() && self.has_others(room.as_ref(), &request) {
             return self.join_remote(&request, room.as_ref()).await;
         }
         let room = room.ok_or(RoomError::RoomNotFound)?;
-        self.join_here(&room, request).await
+        self.join_here(&room, request, further).await
     }
 
     /// Whether another server may be in the room.

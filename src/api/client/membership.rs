@@ -91,7 +91,8 @@ async fn join_target(call: &Call, target: Target) -> Outcome {
     let room_id = target.room_id.clone();
     check_guest(call, &room_id).await?;
     let request = own(call, target).await?;
-    call.state.rooms.join(request).await?;
+    // Whatever else the body says goes into the member event, which clients have long relied on.
+    call.state.rooms.join_with(request, call.object()?).await?;
     carry_over(call, &room_id).await?;
     reply::json(&json!({ "room_id": room_id }))
 }

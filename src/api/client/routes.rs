@@ -276,6 +276,7 @@ fn user_data() -> Vec<Route> {
         route(GET, V3, "/pushrules/", push_rules::all).guests(),
         route(GET, V3, "/pushrules", push_rules::all).guests(),
         route(GET, V3, "/pushrules/global/", push_rules::global).guests(),
+        route(GET, V3, "/pushrules/global", push_rules::global).guests(),
         route(GET, V3, "/presence/{userId}/status", presence::find),
         route(PUT, V3, "/presence/{userId}/status", presence::set),
         route(GET, V3, "/sync", sync_events::sync).guests(),

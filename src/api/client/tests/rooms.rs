@@ -94,6 +94,24 @@ async fn in_and_out() {
 }
 
 #[tokio::test]
+async fn a_join_may_say_more() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        let body = json!({
+            "org.example.hat": "tall", "membership": "ban", "displayname": "alice",
+            "join_authorised_via_users_server": alice.user_id,
+        });
+        bob.post(&format!("join/{room}"), &body).await.ok();
+        let member = state(&alice, &room, &format!("m.room.member/{}", bob.user_id)).await;
+        let expected =
+            json!({ "membership": "join", "displayname": "bob", "org.example.hat": "tall" });
+        assert_eq!(member, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_body_may_be_left_out() {
     each_world(async |world: World| {
         let (alice, bob) = (world.register("alice").await, world.register("bob").await);
