@@ -87,7 +87,7 @@ async fn matrix_js_sdk_on_postgresql() {
     js(postgresql()).await;
 }
 
-/// A few rounds of what is run in hundreds by hand: the server, or PostgreSQL under it, is killed under six writers.
+/// A few rounds of what is run in hundreds by hand: the server, or `PostgreSQL` under it, is killed under six.
 async fn kill(engine: &str, victim: &str, rounds: u32) {
     let mut command = Command::new(folder().join("venv/bin/python"));
     command.arg(script("durability/kill.py")).arg("--binary").arg(find_binary());

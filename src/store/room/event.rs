@@ -221,6 +221,9 @@ impl Event {
     }
 
     /// The event for one reader, as [`Event::write`] writes it.
+    ///
+    /// # Panics
+    /// Never: a client body with raw parts spliced in is JSON.
     pub fn to_client(&self, reader: Reader<'_>) -> Box<RawValue> {
         let mut text = String::with_capacity(self.body.client_body().len() + 256);
         self.write(reader, &mut text);

@@ -165,7 +165,7 @@ fn put(out: &mut Vec<u8>, number: i64) {
         out.push((rest & 0x7f) as u8 | 0x80);
         rest >>= 7;
     }
-    out.push(rest as u8);
+    out.push((rest & 0x7f) as u8);
 }
 
 fn take(bytes: &mut &[u8]) -> Result<i64, Error> {

@@ -37,7 +37,7 @@ proptest! {
             maps.push((Node::path_of(&node, &parent), expected));
         }
         for (path, expected) in maps {
-            prop_assert_eq!(path.len() as u32, path[0].depth.count_ones() + 1);
+            prop_assert_eq!(u32::try_from(path.len()).unwrap(), path[0].depth.count_ones() + 1);
             for key in -5..20 {
                 prop_assert_eq!(get(&path, key), expected.get(&key).copied());
             }
