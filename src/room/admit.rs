@@ -171,7 +171,7 @@ impl Stage<'_> {
             redaction: Redaction::None,
             txn: None,
             known: arrival.known,
-            gaps: Gaps { opened: placed.gaps.clone(), closed: true },
+            gaps: Gaps { opened: placed.gaps.clone(), wanted: !arrival.anew, closed: true },
             body,
         };
         if placed.outcome == Outcome::Accepted {
@@ -179,7 +179,9 @@ impl Stage<'_> {
                 Some(by) => Redaction::By(by, Arc::new(arrival.pdu.redacted())),
                 None => redact::stage(self, &arrival.pdu).await?,
             };
-            self.make_current(&placed, after).await?;
+            if !placed.is_past {
+                self.make_current(&placed, after).await?;
+            }
             staged.depth = Some(placed.depth);
             staged.current = self.view.group;
             staged.changes = placed.changes;

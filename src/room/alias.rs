@@ -3,11 +3,21 @@
 //! Spec: client-server API, "Room Aliases".
 
 use proto::{draft::Draft, number::RoomNumber, visibility::HistoryVisibility};
-use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId};
+use ruma::{
+    OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId,
+    events::TimelineEventType,
+};
 use serde::Deserialize;
-use store::room::aliases::{self, AliasRow};
+use serde_json::{Map, Value};
+use store::{
+    numbers::CANONICAL_ALIAS,
+    room::aliases::{self, AliasRow},
+};
 
-use crate::{RoomError, RoomView, Rooms, ports::Act, rooms::Inner, stage::Stage};
+use crate::{
+    RoomError, RoomView, Rooms, Submission, membership::raw, ports::Act, rooms::Inner,
+    stage::Stage,
+};
 
 /// How many aliases of a room are listed.
 const LIST_MAX: usize = 500;
@@ -81,9 +91,38 @@ impl Rooms {
                 return Err(RoomError::Forbidden("you may not delete this alias"));
             }
         }
-        let alias = alias.to_owned();
-        let work = self.inner.setup.store.write(move |txn| aliases::remove(txn, &alias));
-        if work.await? { Ok(()) } else { Err(RoomError::AliasNotFound) }
+        let removed = alias.to_owned();
+        let work = self.inner.setup.store.write(move |txn| aliases::remove(txn, &removed));
+        if !work.await? {
+            return Err(RoomError::AliasNotFound);
+        }
+        if let Err(error) = self.drop_canonical(user, alias, row.room).await {
+            // The alias is gone, which was asked for. Not everybody who may remove it may also say so in the room.
+            tracing::debug!(MATRIX_USER = %user, %alias, %error, "the canonical alias stays");
+        }
+        Ok(())
+    }
+
+    /// Takes an alias out of the room's canonical ones.
+    async fn drop_canonical(
+        &self,
+        user: &UserId,
+        alias: &RoomAliasId,
+        room: RoomNumber,
+    ) -> Result<(), RoomError> {
+        let Some(room) = self.find_by_number(room).await? else { return Ok(()) };
+        let view = room.view();
+        let Some(present) = view.state_pdu(CANONICAL_ALIAS) else { return Ok(()) };
+        let Some(content) = without_alias(present.content(), alias) else { return Ok(()) };
+        let draft = Draft {
+            sender: user.to_owned(),
+            event_type: TimelineEventType::RoomCanonicalAlias,
+            state_key: Some(String::new()),
+            content: raw(&content)?,
+            redacts: None,
+        };
+        let room_id = room.id().to_owned();
+        self.submit(Submission { room_id, draft, timestamp_ms: None, txn: None }).await.map(drop)
     }
 
     /// The local aliases of a room, for its members and, where it is world readable, for everybody.
@@ -118,6 +157,22 @@ impl Inner {
     }
 }
 
+/// The content of a canonical alias event without an alias; `None` if it does not name it.
+fn without_alias(content: &str, alias: &RoomAliasId) -> Option<Map<String, Value>> {
+    let mut content = serde_json::from_str::<Map<String, Value>>(content).ok()?;
+    let before = content.clone();
+    if content.get("alias").and_then(Value::as_str) == Some(alias.as_str()) {
+        content.remove("alias");
+    }
+    if let Some(Value::Array(others)) = content.get_mut("alt_aliases") {
+        others.retain(|other| other.as_str() != Some(alias.as_str()));
+        if others.is_empty() {
+            content.remove("alt_aliases");
+        }
+    }
+    (content != before).then_some(content)
+}
+
 /// What a canonical alias event names.
 #[derive(Default, Deserialize)]
 struct Canonical {
@@ -141,7 +196,7 @@ pub(crate) async fn check_canonical(stage: &Stage<'_>, draft: &Draft) -> Result<
     }
     let asked = serde_json::from_str::<Canonical>(draft.content.get())
         .map_err(|error| RoomError::BadContent(error.to_string()))?;
-    let present = stage.view.state_pdu(store::numbers::CANONICAL_ALIAS);
+    let present = stage.view.state_pdu(CANONICAL_ALIAS);
     let present = present.and_then(|pdu| serde_json::from_str::<Canonical>(pdu.content()).ok());
     let present = present.unwrap_or_default();
     for alias in asked.all().filter(|alias| !present.all().any(|known| known == *alias)) {

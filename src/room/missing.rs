@@ -15,7 +15,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use proto::{number::EventNumber, pdu::Pdu, state::StateMap};
 use ruma::{EventId, OwnedEventId, ServerName};
-use store::room::events;
+use store::room::{event::Event, events, gaps};
 
 use crate::{
     Outcome, Room, RoomError, Rooms,
@@ -29,6 +29,8 @@ use crate::{
 const EVENTS_MAX: usize = 20;
 /// How often is asked for older and older ones.
 const ROUNDS_MAX: usize = 10;
+/// How many events with gaps before them are looked at at once.
+const GAPS_MAX: usize = 10;
 /// How many auth events are fetched for one event.
 const AUTH_EVENTS_MAX: usize = 1000;
 /// How many events of a state are fetched.
@@ -45,7 +47,7 @@ impl Rooms {
         pdu: Arc<Pdu>,
     ) -> Result<Received, RoomError> {
         let event_id = pdu.event_id().to_owned();
-        let gathered = self.gather(origin, room, pdu).await?;
+        let gathered = self.gather(origin, room, vec![pdu]).await?;
         let mut last = None;
         for pdu in in_previous_order(gathered) {
             let is_it = pdu.event_id() == event_id;
@@ -57,18 +59,40 @@ impl Rooms {
                 Err(error) => tracing::info!(%error, "a missing event was not taken in"),
             }
         }
+        self.fill_gaps(origin, room).await?;
         last.ok_or_else(|| dropped(Some(event_id), "it was not taken in"))
     }
 
-    /// The event with those before it that are missing, as far as they can be had.
+    /// Tries to get what was missing when earlier events came. A server that has just sent something may be able to help
+    /// now; what it gives is part of the past, and changes nothing in the current state.
+    async fn fill_gaps(&self, origin: &ServerName, room: &Room) -> Result<(), RoomError> {
+        let (number, cache) = (room.number(), self.events().clone());
+        let read = self.inner.setup.store.read(move |snapshot| {
+            let wanting = gaps::list_wanting(snapshot, number, GAPS_MAX)?;
+            events::load_all(snapshot, &cache, &wanting)
+        });
+        let wanting: Vec<Arc<Event>> = read.await?;
+        if wanting.is_empty() {
+            return Ok(());
+        }
+        let wanting = wanting.iter().map(|event| Arc::clone(event.pdu())).collect();
+        for pdu in in_previous_order(self.gather(origin, room, wanting).await?) {
+            if let Err(error) = self.take_one(origin, room, pdu).await {
+                tracing::info!(%error, "a gap stays");
+            }
+        }
+        Ok(())
+    }
+
+    /// Events with those before them that are missing, as far as they can be had.
     async fn gather(
         &self,
         origin: &ServerName,
         room: &Room,
-        pdu: Arc<Pdu>,
+        mut latest: Vec<Arc<Pdu>>,
     ) -> Result<Vec<Arc<Pdu>>, RoomError> {
-        let mut gathered = HashMap::from([(pdu.event_id().to_owned(), Arc::clone(&pdu))]);
-        let mut latest = vec![pdu];
+        let begin = latest.iter().map(|pdu| (pdu.event_id().to_owned(), Arc::clone(pdu)));
+        let mut gathered = begin.collect::<HashMap<_, _>>();
         for _ in 0..ROUNDS_MAX {
             latest = self.with_missing(latest, &gathered).await?;
             if latest.is_empty() {
@@ -181,7 +205,9 @@ impl Rooms {
         if fetched.is_empty() {
             return Ok(());
         }
-        let _tip = self.lock(&room.0).await?;
+        let mut tip = self.lock_settled(&room.0).await?;
+            // Outliers continue chains of the index too.
+            tip.chain_ends.clear();
         self.store_outliers(room.number(), fetched.into_values().collect()).await
     }
 
@@ -198,7 +224,9 @@ impl Rooms {
         self.fetch_auth_events(origin, room, &pdu).await?;
         let before = self.fetch_state_before(origin, room, &event_id).await?;
         {
-            let _tip = self.lock(&room.0).await?;
+            let mut tip = self.lock_settled(&room.0).await?;
+            // Outliers continue chains of the index too.
+            tip.chain_ends.clear();
             self.store_outliers(room.number(), vec![Arc::clone(&pdu)]).await?;
         }
         let (cache, sight) = (self.events().clone(), self.sight());
@@ -233,7 +261,9 @@ impl Rooms {
         let missing = self.missing_of(all, false).await?;
         let fetched = self.fetch_events(origin, room, missing.into_iter().collect()).await?;
         {
-            let _tip = self.lock(&room.0).await?;
+            let mut tip = self.lock_settled(&room.0).await?;
+            // Outliers continue chains of the index too.
+            tip.chain_ends.clear();
             self.store_outliers(room.number(), fetched).await?;
         }
         let still = self.missing_of(told.state.clone(), false).await?;

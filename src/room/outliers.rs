@@ -203,17 +203,21 @@ impl Here {
 
 /// The events ordered so that each comes after those of its auth events that are among them.
 pub(crate) fn in_auth_order(pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
-    in_order(pdus, |pdu| pdu.auth_events())
+    // In room version 12 the create event is named by the room's id alone.
+    in_order(pdus, |pdu| {
+        let create = pdu.create_event_id().filter(|create| create != pdu.event_id());
+        pdu.auth_events().iter().cloned().chain(create).collect()
+    })
 }
 
 /// The events ordered so that each comes after those of its previous events that are among them.
 pub(crate) fn in_previous_order(pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
-    in_order(pdus, |pdu| pdu.prev_events())
+    in_order(pdus, |pdu| pdu.prev_events().to_vec())
 }
 
 fn in_order(
     pdus: Vec<Arc<Pdu>>,
-    named: impl Fn(&Pdu) -> &[OwnedEventId],
+    named: impl Fn(&Pdu) -> Vec<OwnedEventId>,
 ) -> Vec<Arc<Pdu>> {
     let by_id = pdus.iter().map(|pdu| (pdu.event_id().to_owned(), Arc::clone(pdu)));
     let by_id = by_id.collect::<HashMap<_, _>>();
@@ -231,8 +235,8 @@ fn in_order(
                 ordered.push(pdu);
                 continue;
             }
-            let before = named(&pdu).iter().filter(|id| !done.contains(*id));
-            let before = before.filter_map(|id| by_id.get(id).cloned()).collect::<Vec<_>>();
+            let before = named(&pdu).into_iter().filter(|id| !done.contains(id));
+            let before = before.filter_map(|id| by_id.get(&id).cloned()).collect::<Vec<_>>();
             open.push((pdu, true));
             open.extend(before.into_iter().map(|pdu| (pdu, false)));
         }

@@ -181,7 +181,7 @@ impl RoomChange {
             gaps::remove(txn, self.view.number, event.event_id())?;
         }
         for missing in &staged.gaps.opened {
-            gaps::insert(txn, self.view.number, missing, event.number())?;
+            gaps::insert(txn, self.view.number, missing, (event.number(), staged.gaps.wanted))?;
         }
         if place.is_some() {
             let client = staged.txn.as_ref().map(|staged| Arc::clone(&staged.client));

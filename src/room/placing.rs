@@ -21,7 +21,7 @@ use store::{
     room::{
         chains::ChainCache,
         event::{Body, Event, Outcome},
-        events, keys,
+        events, gaps, keys,
         levels::Path,
         redactions,
     },
@@ -57,6 +57,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Placed {
     pub(crate) outcome: Outcome,
     pub(crate) denied: Option<Denied>,
+    /// Whether an event that is here comes after it already: then it is part of the past, and changes nothing now.
+    pub(crate) is_past: bool,
     /// The state before it; a group of that state, if there is one already.
     pub(crate) before: StateMap,
     pub(crate) before_group: Option<StateGroup>,
@@ -100,6 +102,7 @@ impl Placer {
         let mut placed = Placed {
             outcome: Outcome::Accepted,
             denied: None,
+            is_past: gaps::is_named(snapshot, self.view.number, pdu.event_id())?,
             before,
             before_group,
             path,
@@ -119,13 +122,16 @@ impl Placer {
         }
         // 6. Passes authorization rules based on the current state of the room, otherwise it is soft-failed.
         if !self.arrival.anew
+            && !placed.is_past
             && let Err(denied) = self.check_in(snapshot, self.view.state())?
         {
             placed.outcome = Outcome::SoftFailed;
             placed.denied = Some(denied);
             return Ok(placed);
         }
-        self.advance(snapshot, &previous, &mut placed)?;
+        if !placed.is_past {
+            self.advance(snapshot, &previous, &mut placed)?;
+        }
         placed.redacted_by = self.waiting_redaction(snapshot)?;
         Ok(placed)
     }

@@ -172,7 +172,8 @@ impl Rooms {
         let event_id = joined.join.event_id().to_owned();
         if let Some(room) = room {
             let told = {
-                let _tip = self.lock(&room.0).await?;
+                let mut tip = self.lock_settled(&room.0).await?;
+                tip.chain_ends.clear();
                 self.store_told(room.number(), &joined).await?
             };
             let ready = Ready { pdu: Arc::clone(&joined.join), told: vec![told], anew: true };
@@ -382,7 +383,7 @@ impl Stage<'_> {
             redaction: Redaction::None,
             txn: None,
             known: false,
-            gaps: Gaps { opened: join.prev_events().to_vec(), closed: false },
+            gaps: Gaps { opened: join.prev_events().to_vec(), wanted: false, closed: false },
         });
         Ok(())
     }

@@ -90,10 +90,9 @@ impl StateSource<'_, '_> {
         for reach in Reach::load_all(self.snapshot, self.chains, numbers)? {
             reached.insert(reach.event(), Arc::clone(&reach.map));
         }
-        if let Some(fresh) = &self.fresh
-            && let Some(reach) = &fresh.reach
-        {
-            reached.insert(fresh.event.number, Arc::clone(&reach.map));
+        let fresh = numbers.iter().find_map(|number| self.fresh(*number));
+        if let Some(reach) = fresh.and_then(|fresh| fresh.reach.as_ref()) {
+            reached.insert(reach.event(), Arc::clone(&reach.map));
         }
         let others = numbers.iter().filter(|number| !reached.contains_key(number));
         let others = others.copied().collect::<Vec<_>>();

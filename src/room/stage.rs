@@ -58,6 +58,8 @@ pub(crate) struct StagedEvent {
 pub(crate) struct Gaps {
     /// Previous events that are not here.
     pub(crate) opened: Vec<OwnedEventId>,
+    /// Whether they shall be had as soon as somebody can give them.
+    pub(crate) wanted: bool,
     /// Whether the event itself may have been missing: another server's.
     pub(crate) closed: bool,
 }

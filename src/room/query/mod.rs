@@ -243,7 +243,8 @@ impl Rooms {
         let (mut membership, mut joined_until) = (Membership::Leave, None);
         if let Some(user) = user {
             let rooms = self.memberships(user).await?;
-            if let Some(entry) = rooms.get(&room.number()) {
+            // Who has forgotten a room is to it as somebody who never was there.
+            if let Some(entry) = rooms.get(&room.number()).filter(|entry| !entry.forgotten) {
                 membership = entry.membership;
                 joined_until = entry.joined_until;
             }

@@ -123,5 +123,7 @@ CREATE TABLE gap (
     room BIGINT NOT NULL,
     missing BYTES NOT NULL,
     event BIGINT NOT NULL,
+    -- Whether it shall be had as soon as somebody can give it; what lies before a join is not.
+    wanted BIGINT NOT NULL,
     PRIMARY KEY (room, missing, event)
 ) WITHOUT ROWID;

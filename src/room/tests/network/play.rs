@@ -171,7 +171,35 @@ impl Play {
         }
     }
 
+    /// Finds the first event around which servers hold different states, to say more than that they disagree in the end.
+    async fn check_each_event(&self) {
+        let nodes = self.network.nodes();
+        for id in &self.acknowledged {
+            let mut first: Option<(Outcome, BTreeMap<_, _>)> = None;
+            for node in nodes {
+                let event = node.rooms.inner.find_event(id).await.unwrap().unwrap();
+                let Some(group) = event.group else { continue };
+                let after = state_after(node, group).await;
+                let Some((outcome, expected)) = &first else {
+                    first = Some((event.outcome, after));
+                    continue;
+                };
+                for key in expected.keys().chain(after.keys()) {
+                    assert_eq!(
+                        expected.get(key),
+                        after.get(key),
+                        "{key:?} after {id} ({:?}) at {}: {outcome:?} elsewhere, {:?} here",
+                        event.pdu().prev_events(),
+                        node.name,
+                        event.outcome,
+                    );
+                }
+            }
+        }
+    }
+
     async fn check(&self) {
+        self.check_each_event().await;
         let mut states = Vec::new();
         for node in self.network.nodes() {
             let state = state_of(node, &self.room).await;
@@ -228,19 +256,35 @@ impl Play {
     }
 }
 
-/// The current state by ids.
-async fn state_of(node: &Node, room: &OwnedRoomId) -> BTreeMap<(String, String), OwnedEventId> {
-    let view = node.rooms.find(room).await.unwrap().unwrap().view();
-    let (cache, numbers) =
-        (node.rooms.events().clone(), view.state().values().copied().collect::<Vec<_>>());
-    let read = node.store.read(move |snapshot| events::load_all(snapshot, &cache, &numbers));
-    let loaded: Vec<Arc<store::room::event::Event>> = read.await.unwrap();
-    let entries = loaded.iter().map(|event| {
+/// A stored state by ids.
+async fn state_after(
+    node: &Node,
+    group: store::StateGroup,
+) -> BTreeMap<(String, String), OwnedEventId> {
+    let (cache, groups) = (node.rooms.events().clone(), node.rooms.groups().clone());
+    let read = node.store.read(move |snapshot| {
+        let state = groups.map(snapshot, group)?;
+        let numbers = state.values().copied().collect::<Vec<_>>();
+        events::load_all(snapshot, &cache, &numbers)
+    });
+    by_id(&read.await.unwrap())
+}
+
+fn by_id(
+    state: &[Arc<store::room::event::Event>],
+) -> BTreeMap<(String, String), OwnedEventId> {
+    let entries = state.iter().map(|event| {
         let pdu = event.pdu();
         let key = (pdu.type_str().to_owned(), pdu.state_key().unwrap().to_owned());
         (key, event.event_id().to_owned())
     });
     entries.collect()
+}
+
+/// The current state by ids.
+async fn state_of(node: &Node, room: &OwnedRoomId) -> BTreeMap<(String, String), OwnedEventId> {
+    let view = node.rooms.find(room).await.unwrap().unwrap().view();
+    state_after(node, view.group()).await
 }
 
 async fn play(open: fn() -> Database, rules: &'static Rules, seed: u64) {
