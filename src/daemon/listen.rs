@@ -100,14 +100,20 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
         for (name, listening) in [(CLIENT, PASSED_CLIENT), (FEDERATION, PASSED_FEDERATION)] {
             if has(name) {
                 let bind = Bind::Passed { name: name.to_owned() };
-                open.add(&bind, &mut passed, listening, None)?;
+                open.add(&bind, &mut passed, listening, None).map_err(Failure::new)?;
             }
         }
     } else {
         for listener in &listeners.list {
             let tls = tls_files(listener).map(|files| open.certificate(files)).transpose()?;
             for bind in parse(listener).map_err(Failure::new)? {
-                open.add(&bind, &mut passed, listening(listener), tls.as_ref())?;
+                let added = open.add(&bind, &mut passed, listening(listener), tls.as_ref());
+                match added {
+                    Err(error) if listeners.is_default && may_be_missing(&bind, &error) => {
+                        tracing::info!(%error, "this machine has no IPv6");
+                    }
+                    added => added.map_err(Failure::new)?,
+                }
             }
         }
     }
@@ -119,6 +125,13 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
     open.admin = http::Listener::bind(&admin, &mut passed).map_err(Failure::new)?;
     passed.finish().map_err(Failure::new)?;
     Ok(open)
+}
+
+/// Whether the address is one that nobody asked for and not every machine has: IPv6 may be switched
+/// off.
+fn may_be_missing(bind: &Bind, error: &http::Error) -> bool {
+    let is_ipv6 = matches!(bind, Bind::Tcp(address) if address.is_ipv6());
+    is_ipv6 && matches!(error, http::Error::NotOurs { .. } | http::Error::Listen { .. })
 }
 
 const PASSED_CLIENT: Listening =
@@ -151,8 +164,8 @@ impl Listeners {
         passed: &mut PassedSockets,
         listening: Listening,
         tls: Option<&Arc<Tls>>,
-    ) -> Result<(), Failure> {
-        for listener in http::Listener::bind(bind, passed).map_err(Failure::new)? {
+    ) -> Result<(), http::Error> {
+        for listener in http::Listener::bind(bind, passed)? {
             let listener = match tls {
                 Some(tls) => listener.with_tls(Arc::clone(tls)),
                 None => listener,
@@ -160,5 +173,39 @@ impl Listeners {
             self.public.push(Open { listener, listening });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ipv6_may_be_missing_and_only_if_it_is() {
+        let missing = http::Error::NotOurs { bind: String::new() };
+        let in_use = http::Error::InUse { bind: String::new() };
+        assert!(may_be_missing(&"[::1]:8008".parse().unwrap(), &missing));
+        assert!(!may_be_missing(&"127.0.0.1:8008".parse().unwrap(), &missing));
+        assert!(!may_be_missing(&"[::1]:8008".parse().unwrap(), &in_use));
+    }
+
+    #[test]
+    fn the_client_resource_brings_the_admin_api_and_no_other_does() {
+        let of = |resources: &[Resource]| {
+            listening(&Listener {
+                bind: Vec::new(),
+                resources: resources.to_vec(),
+                x_forwarded: true,
+                tls: None,
+            })
+        };
+        let client = of(&[Resource::Client]);
+        assert!(client.client && client.admin && !client.federation && client.x_forwarded);
+        let federation = of(&[Resource::Federation]);
+        assert!(!federation.client && !federation.admin && federation.federation);
+        let admin = of(&[Resource::Admin]);
+        assert!(!admin.client && admin.admin && !admin.federation);
+        let health = of(&[Resource::Health]);
+        assert!(!health.client && !health.admin && !health.federation);
     }
 }
