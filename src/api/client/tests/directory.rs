@@ -35,6 +35,23 @@ async fn aliases_come_and_go() {
 }
 
 #[tokio::test]
+async fn a_removed_alias_is_canonical_no_more() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_room(&json!({ "room_alias_name": "tea" })).await;
+        alice.put("directory/room/%23hat:example.org", &json!({ "room_id": room })).await.ok();
+        let path = format!("rooms/{room}/state/m.room.canonical_alias");
+        let (tea, hat) = ("#tea:example.org", "#hat:example.org");
+        alice.put(&path, &json!({ "alias": tea, "alt_aliases": [hat] })).await.ok();
+        alice.delete("directory/room/%23hat:example.org").await.ok();
+        assert_eq!(alice.get(&path).await.ok(), json!({ "alias": tea }));
+        alice.delete("directory/room/%23tea:example.org").await.ok();
+        assert_eq!(alice.get(&path).await.ok(), json!({}));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn rooms_are_published_and_found() {
     each_world(async |world: World| {
         let alice = world.register("alice").await;

@@ -83,7 +83,10 @@ async fn in_and_out() {
         alice.post(&at("unban"), &target).await.is(403, "M_FORBIDDEN");
         alice.post(&at("invite"), &target).await.ok();
         bob.post(&at("leave"), &json!({})).await.ok();
+        bob.get(&at("messages?dir=b")).await.ok();
         bob.post(&at("forget"), &json!({})).await.ok();
+        bob.get(&at("messages?dir=b")).await.is(403, "M_FORBIDDEN");
+        bob.get(&at("state")).await.is(403, "M_FORBIDDEN");
         let nowhere = "rooms/!nowhere:example.org";
         bob.post(&format!("{nowhere}/join"), &json!({})).await.is(404, "M_NOT_FOUND");
         bob.post(&format!("{nowhere}/leave"), &json!({})).await.is(404, "M_NOT_FOUND");
