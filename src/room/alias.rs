@@ -72,8 +72,8 @@ impl Rooms {
         work.await
     }
 
-    /// Removes an alias: its creator may, and whoever may set the room's canonical alias, and administrators of the
-    /// server.
+    /// Removes an alias: its creator may, and whoever may set the room's canonical alias, and
+    /// administrators of the server.
     pub async fn delete_alias(
         &self,
         user: &UserId,
@@ -96,7 +96,8 @@ impl Rooms {
             return Err(RoomError::AliasNotFound);
         }
         if let Err(error) = self.drop_canonical(user, alias, row.room).await {
-            // The alias is gone, which was asked for. Not everybody who may remove it may also say so in the room.
+            // The alias is gone, which was asked for. Not everybody who may remove it may also say
+            // so in the room.
             tracing::debug!(MATRIX_USER = %user, %alias, %error, "the canonical alias stays");
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! Changes of membership that clients ask for.
 //!
-//! Whether a change is allowed the authorization rules say; here stands what clients may not ask for although the rules
-//! would let the event pass, and what asks for nothing because it is so already.
+//! Whether a change is allowed the authorization rules say; here stands what clients may not ask
+//! for although the rules would let the event pass, and what asks for nothing because it is so
+//! already.
 //!
 //! Spec: client-server API, "Room membership".
 
@@ -194,7 +195,8 @@ impl Rooms {
         self.join_with(request, Map::new()).await
     }
 
-    /// Joins a room with further keys in the member event, as far as nothing here means anything by them.
+    /// Joins a room with further keys in the member event, as far as nothing here means anything by
+    /// them.
     pub async fn join_with(
         &self,
         request: OwnMembership,
@@ -232,8 +234,8 @@ impl Rooms {
         self.change_membership(room, change).await
     }
 
-    /// Joins a room that no user of this server is in: through other servers, or, if there are none, on the state that
-    /// is here since the last one left.
+    /// Joins a room that no user of this server is in: through other servers, or, if there are
+    /// none, on the state that is here since the last one left.
     async fn join_elsewhere(
         &self,
         request: OwnMembership,
@@ -396,7 +398,8 @@ impl Rooms {
         self.change(room, &change).await
     }
 
-    /// A member event that came as a state event: the same rules as for the endpoints, with the client's own content.
+    /// A member event that came as a state event: the same rules as for the endpoints, with the
+    /// client's own content.
     pub(crate) async fn submit_member(
         &self,
         submission: Submission,

@@ -1,6 +1,7 @@
 //! One's own account: who am I, password, deactivation.
 //!
-//! Spec: client-server API, "Account management", "Adding account administrative contact information".
+//! Spec: client-server API, "Account management", "Adding account administrative contact
+//! information".
 
 use ruma::{DeviceId, UserId};
 use serde::{Deserialize, Serialize};

@@ -263,7 +263,8 @@ impl From<UiaError> for ApiError {
     }
 }
 
-/// The answer that asks for (further) authentication. Clients expect `params` even where there are none.
+/// The answer that asks for (further) authentication. Clients expect `params` even where there are
+/// none.
 fn challenge(info: &UiaaInfo) -> ApiError {
     let body = serde_json::to_value(info).map(|mut body| {
         if let Some(body) = body.as_object_mut() {

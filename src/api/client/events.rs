@@ -1,4 +1,5 @@
-//! Events in answers: the shared client format of each, with the reader's own parts, written one after the other.
+//! Events in answers: the shared client format of each, with the reader's own parts, written one
+//! after the other.
 //!
 //! Invariant: an event is never parsed and serialised again on its way out.
 

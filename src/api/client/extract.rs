@@ -1,7 +1,8 @@
-//! One request on its way to its handler: who asks, and the typed values that path, query and body hold.
+//! One request on its way to its handler: who asks, and the typed values that path, query and body
+//! hold.
 //!
-//! Invariant: nothing here panics whatever a client sends. Bodies are objects; an empty one means `{}`, as clients that
-//! have nothing to say send none.
+//! Invariant: nothing here panics whatever a client sends. Bodies are objects; an empty one means
+//! `{}`, as clients that have nothing to say send none.
 //!
 //! Spec: client-server API, "API Standards".
 
@@ -58,7 +59,8 @@ impl Call {
         let subject = match (&self.requester, self.address) {
             (Some(requester), _) => Subject::User(requester.user()),
             (None, Some(address)) => Subject::address(address),
-            // A proxy on a unix socket that does not say for whom it asks: there is nobody to count.
+            // A proxy on a unix socket that does not say for whom it asks: there is nobody to
+            // count.
             (None, None) => return Ok(()),
         };
         self.state.limiter().take(kind, subject).map_err(ApiError::too_many)
@@ -138,7 +140,8 @@ pub(crate) fn seen(parts: &Parts, address: Option<IpAddr>) -> Seen {
     Seen { address, user_agent }
 }
 
-/// Checks that a body is an object as far as its first character shows: serde would take a list for a struct, too.
+/// Checks that a body is an object as far as its first character shows: serde would take a list for
+/// a struct, too.
 fn object(body: &[u8]) -> Result<&[u8], ApiError> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => Ok(b"{}"),

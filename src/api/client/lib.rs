@@ -1,14 +1,15 @@
-//! The client-server API over HTTP: one table of routes ([`routes`]) and one file of thin handlers per group of the
-//! specification's endpoints.
+//! The client-server API over HTTP: one table of routes ([`routes`]) and one file of thin handlers
+//! per group of the specification's endpoints.
 //!
-//! The daemon makes a [`State`] from the handles of the crates below and asks [`router`] for the router of each listener:
+//! The daemon makes a [`State`] from the handles of the crates below and asks [`router`] for the
+//! router of each listener:
 //!
 //! ```text
-//! State::new(Parts { … }) ── router(&state, Listening { client: true, … }) ──▶ axum::Router ──▶ http::Server::serve
+//! State::new(Parts { … }) ── router(&state, Listening { … }) ──▶ axum::Router ──▶ http::Server
 //! ```
 //!
-//! A request goes through `router` (token, rate limit, body) and `extract` (typed values) to its handler; errors of any
-//! crate become statuses and `M_…` codes in `error`, and nowhere else.
+//! A request goes through `router` (token, rate limit, body) and `extract` (typed values) to its
+//! handler; errors of any crate become statuses and `M_…` codes in `error`, and nowhere else.
 //!
 //! Spec: client-server API.
 

@@ -1,7 +1,8 @@
 //! Rate limits: a token bucket for each kind of request and whoever makes it.
 //!
-//! Invariant: memory is bounded. A bucket that is full again is as good as one that was never there and is swept out;
-//! when all places are taken nevertheless, newcomers share one bucket, so that nobody buys room by pushing others out.
+//! Invariant: memory is bounded. A bucket that is full again is as good as one that was never there
+//! and is swept out; when all places are taken nevertheless, newcomers share one bucket, so that
+//! nobody buys room by pushing others out.
 //!
 //! Spec: client-server API, "Rate limiting".
 
@@ -101,7 +102,8 @@ impl Kind {
 pub(crate) enum Subject {
     /// A user who is logged in.
     User(UserNumber),
-    /// An address; of IPv6 the network of 64 bits, since whoever has one address there has them all.
+    /// An address; of IPv6 the network of 64 bits, since whoever has one address there has them
+    /// all.
     Address(IpAddr),
     /// The account that somebody tries to log in to, by what was given as its name.
     Account(Box<str>),
@@ -161,8 +163,8 @@ impl Limiter {
 }
 
 impl Table {
-    /// The generic cell rate algorithm: one more request moves the moment at which the bucket is full again by one
-    /// interval, and may not move it further away than a whole bucket.
+    /// The generic cell rate algorithm: one more request moves the moment at which the bucket is
+    /// full again by one interval, and may not move it further away than a whole bucket.
     fn ask(
         &mut self,
         subject: Subject,

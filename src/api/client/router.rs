@@ -1,8 +1,8 @@
-//! The router that is built from the table of routes, and the way of each request through it: token, rate limit, body,
-//! handler, answer.
+//! The router that is built from the table of routes, and the way of each request through it:
+//! token, rate limit, body, handler, answer.
 //!
-//! Invariant: every answer is JSON with the headers for browsers, whatever went wrong; a panic in a handler is logged
-//! and answered as an internal error, and ends nothing but its request.
+//! Invariant: every answer is JSON with the headers for browsers, whatever went wrong; a panic in a
+//! handler is logged and answered as an internal error, and ends nothing but its request.
 
 use std::{
     collections::BTreeMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration,

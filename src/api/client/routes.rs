@@ -1,7 +1,8 @@
-//! The table of routes: method, path with its older names, authentication, rate limit, body limit, function.
+//! The table of routes: method, path with its older names, authentication, rate limit, body limit,
+//! function.
 //!
-//! Invariant: whatever stands here is served as the specification says; what is not served is not here, so that clients
-//! hear `M_UNRECOGNIZED` and can tell.
+//! Invariant: whatever stands here is served as the specification says; what is not served is not
+//! here, so that clients hear `M_UNRECOGNIZED` and can tell.
 //!
 //! Spec: client-server API; the file that a function lies in is named after the spec's section.
 
@@ -70,7 +71,8 @@ pub(crate) struct Route {
 
 /// The greatest body of most requests.
 const SMALL: usize = 64 * 1024;
-/// The greatest body that can hold an event: 64 KiB of canonical JSON, which may be written with six bytes a character.
+/// The greatest body that can hold an event: 64 KiB of canonical JSON, which may be written with
+/// six bytes a character.
 const EVENT: usize = 512 * 1024;
 /// The greatest body of requests that hold many things.
 const LARGE: usize = 2 * 1024 * 1024;
@@ -241,9 +243,10 @@ fn user_data() -> Vec<Route> {
         &["/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}/{keyName}"];
     const DATA: &[&str] =
         &["/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/account_data/{type}"];
-    const ROOM_DATA: &[&str] = &[
-        "/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/rooms/{roomId}/account_data/{type}",
-    ];
+    const ROOM_DATA: &[&str] = &[concat!(
+        "/_matrix/client/unstable/org.matrix.msc3391",
+        "/user/{userId}/rooms/{roomId}/account_data/{type}"
+    )];
     vec![
         route(GET, V3, "/profile/{userId}", profile::find).open(),
         route(GET, V3, "/profile/{userId}/{keyName}", profile::find_field).open().also(FIELD),

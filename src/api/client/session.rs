@@ -126,7 +126,8 @@ async fn by_password(
     limiter.look(Kind::LoginAccount, account.clone()).map_err(ApiError::too_many)?;
     let outcome = call.state.sessions.login(PasswordLogin { user, password }, session).await;
     if let Err(user::Error::BadCredentials(_)) = outcome {
-        // Only failures count, so that nobody is locked out by her own devices. Who empties the bucket hears of it next time.
+        // Only failures count, so that nobody is locked out by her own devices. Who empties the
+        // bucket hears of it next time.
         let _ = limiter.take(Kind::LoginAccount, account);
     }
     Ok(outcome?)

@@ -1,4 +1,5 @@
-//! The settings of this crate; the daemon makes them from the configuration and a reload swaps them.
+//! The settings of this crate; the daemon makes them from the configuration and a reload swaps
+//! them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,9 +13,11 @@ pub type SettingsHandle = Arc<ArcSwap<Settings>>;
 /// Everything about the client-server API that an administrator decides.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Where clients reach the server, as `/.well-known/matrix/client` and `/login` tell them; without it neither does.
+    /// Where clients reach the server, as `/.well-known/matrix/client` and `/login` tell them;
+    /// without it neither does.
     pub public_base_url: Option<String>,
-    /// The host and port that `/.well-known/matrix/server` tells other servers; without it there is no such answer.
+    /// The host and port that `/.well-known/matrix/server` tells other servers; without it there is
+    /// no such answer.
     pub delegated_server: Option<String>,
     /// Whom to ask for help; without it `/.well-known/matrix/support` is not answered.
     pub support: Option<Support>,

@@ -1,4 +1,5 @@
-//! Registration with the shared secret, as Synapse's tools do it: the one endpoint of its admin API so far.
+//! Registration with the shared secret, as Synapse's tools do it: the one endpoint of its admin API
+//! so far.
 
 use serde::{Deserialize, Serialize};
 use user::{session::NewSession, shared_secret::SharedSecretRegistration};

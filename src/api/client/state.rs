@@ -58,8 +58,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
 }
 
-/// The handlers' state. Cheap to clone; every router of a server is made from clones of one, so that rate limits count
-/// whatever listener a request came by.
+/// The handlers' state. Cheap to clone; every router of a server is made from clones of one, so
+/// that rate limits count whatever listener a request came by.
 #[derive(Clone)]
 pub struct State(Arc<Inner>);
 

@@ -70,8 +70,11 @@ pub(crate) async fn sync(call: Call) -> Outcome {
     tokio::select! {
         biased;
         answer = call.state.sync.run(call.requester()?, request) => reply::raw(answer?),
-        // Whoever waits need not be cut off: she is told that nothing is new, and asks again once the server is back.
-        since = stopped(stopping.cancelled(), since) => reply::json(&json!({ "next_batch": since })),
+        // Whoever waits need not be cut off: she is told that nothing is new, and asks again once
+        // the server is back.
+        next_batch = stopped(stopping.cancelled(), since) => {
+            reply::json(&json!({ "next_batch": next_batch }))
+        }
     }
 }
 

@@ -2,34 +2,33 @@
 //!
 //! Spec: client-server API, "API Versions".
 
-use serde::Serialize;
 use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::{
     extract::Call,
     reply::{self, Outcome},
 };
 
-/// The versions whose endpoints clients find here. Clients use what a version brings without asking further, so a version
-/// joins the list when all that clients take it for is served: v1.3 needs relations, for example.
+/// The versions whose endpoints clients find here. Clients use what a version brings without asking
+/// further, so a version joins the list when all that clients take it for is served: v1.3 needs
+/// relations, for example.
 const VERSIONS: [&str; 4] = ["r0.6.0", "r0.6.1", "v1.1", "v1.2"];
 
 /// What is served besides, under the names that clients look for.
-const FEATURES: [&str; 8] = [
+const FEATURES: [&str; 6] = [
     // Private read receipts.
     "org.matrix.msc2285.stable",
-    // Redactions of a kind of rooms in the directory.
+    // Search of the public rooms by type.
     "org.matrix.msc3827.stable",
     // Extended profiles.
     "uk.tcpip.msc4133",
     "uk.tcpip.msc4133.stable",
     // `state_after` in `/sync`.
     "org.matrix.msc4222",
-    "org.matrix.msc4222.stable",
     // Removal of account data.
     "org.matrix.msc3391",
-    // Log-in tokens for further devices.
-    "org.matrix.msc3882",
 ];
 
 /// The answer of `GET /_matrix/client/versions`.

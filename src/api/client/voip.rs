@@ -1,7 +1,7 @@
 //! Where calls find a TURN server.
 //!
-//! Spec: client-server API, "Voice over IP"; the password is that of the TURN REST API, which servers such as coturn
-//! know as `use-auth-secret`.
+//! Spec: client-server API, "Voice over IP"; the password is that of the TURN REST API, which
+//! servers such as coturn know as `use-auth-secret`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::hmac;

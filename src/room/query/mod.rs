@@ -71,8 +71,9 @@ impl Visible {
     }
 }
 
-/// A place between two events in a room's timeline order. As text: `t` depth `_` position; the place is right behind the event
-/// there, so that going back begins with it and going forward begins after it.
+/// A place between two events in a room's timeline order. As text: `t` depth `_` position; the
+/// place is right behind the event there, so that going back begins with it and going forward
+/// begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PageToken(pub Place);
 
@@ -95,7 +96,8 @@ impl FromStr for PageToken {
     }
 }
 
-/// A point of a room's history: both kinds of token are accepted wherever the specification allows either.
+/// A point of a room's history: both kinds of token are accepted wherever the specification allows
+/// either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     /// From a pagination token.
@@ -160,7 +162,8 @@ pub struct Context {
     pub before: Vec<Visible>,
     /// Those after it, oldest first.
     pub after: Vec<Visible>,
-    /// The state at the last of them; with lazy loading only the senders' member events and what is no member event.
+    /// The state at the last of them; with lazy loading only the senders' member events and what is
+    /// no member event.
     pub state: Vec<Arc<Event>>,
 }
 
@@ -226,7 +229,8 @@ impl Reader {
         self.view.history_visibility() == HistoryVisibility::WorldReadable
     }
 
-    /// Up to where there can be something to see: those who left see nothing that came later, unless everybody does.
+    /// Up to where there can be something to see: those who left see nothing that came later,
+    /// unless everybody does.
     fn upto(&self, newest: Position) -> Position {
         if self.is_joined() || self.is_open() {
             return newest;

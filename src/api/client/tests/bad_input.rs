@@ -1,4 +1,5 @@
-//! What no client should send: each gets the specification's error, never a 500, and nothing is half done.
+//! What no client should send: each gets the specification's error, never a 500, and nothing is
+//! half done.
 
 use axum::http::Method;
 use bytes::Bytes;

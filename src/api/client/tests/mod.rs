@@ -1,4 +1,5 @@
-//! The API over its own router, in process, on both engines: what a client asks and what it is told.
+//! The API over its own router, in process, on both engines: what a client asks and what it is
+//! told.
 
 mod accounts;
 mod bad_input;
