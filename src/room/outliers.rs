@@ -37,8 +37,9 @@ struct Outlier {
 }
 
 impl Rooms {
-    /// Stores events as outliers, each after its auth events. Those that are here already, whatever they are, stay as they are. The
-    /// caller holds the room's lock, or is the only one who knows the room.
+    /// Stores events as outliers, each after its auth events. Those that are here already, whatever they are, stay as
+    /// they are; those whose auth events are not all here by then are left out, since nothing could be said about them.
+    /// The caller holds the room's lock, or is the only one who knows the room.
     pub(crate) async fn store_outliers(
         &self,
         room: RoomNumber,
@@ -58,7 +59,7 @@ impl Rooms {
         ids.dedup();
         let mut here = self.load_here(ids).await?;
         let pdus = pdus.iter().filter(|pdu| !here.events.contains_key(pdu.event_id()));
-        let pdus = pdus.cloned().collect::<Vec<_>>();
+        let pdus = here.with_auth_events(pdus.cloned().collect());
         let keys = self.outlier_keys(&pdus).await?;
         let mut outliers = Vec::with_capacity(pdus.len());
         for (pdu, key) in pdus.into_iter().zip(keys) {
@@ -147,6 +148,21 @@ struct Here {
 }
 
 impl Here {
+    /// Those of the events, which are in order of their auth events, that will have all of theirs.
+    fn with_auth_events(&self, pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
+        let mut complete: Vec<Arc<Pdu>> = Vec::with_capacity(pdus.len());
+        let mut ids: HashSet<OwnedEventId> = HashSet::with_capacity(pdus.len());
+        for pdu in pdus {
+            let create = pdu.create_event_id().filter(|create| create != pdu.event_id());
+            let mut named = pdu.auth_events().iter().chain(&create);
+            if named.all(|id| self.events.contains_key(id) || ids.contains(id)) {
+                ids.insert(pdu.event_id().to_owned());
+                complete.push(pdu);
+            }
+        }
+        complete
+    }
+
     fn outlier(
         &mut self,
         room: RoomNumber,
