@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::http::Uri;
 use proto::{filter::EventFilter, pdu::Pdu};
 use room::query::{ContextRequest, Direction, MessagesRequest, Wanted};
 use ruma::{
@@ -23,7 +24,10 @@ use crate::{
 };
 
 /// `GET /rooms/{roomId}/messages`.
-pub(crate) async fn messages(call: Call) -> Outcome {
+pub(crate) async fn messages(mut call: Call) -> Outcome {
+    if let Some(uri) = with_direction(&call.parts.uri) {
+        call.parts.uri = uri;
+    }
     let query: get_message_events::v3::Request = call.ruma()?;
     let lazy_load_members = is_lazy(&query.filter);
     let request = MessagesRequest {
@@ -50,6 +54,17 @@ pub(crate) async fn messages(call: Call) -> Outcome {
         writer.state("state", &page.state);
     }
     reply::raw(writer.end())
+}
+
+/// The address with the direction that Synapse takes where none is given, though the specification
+/// asks for one.
+fn with_direction(uri: &Uri) -> Option<Uri> {
+    let query = uri.query().unwrap_or_default();
+    if query.split('&').any(|pair| pair.starts_with("dir=")) {
+        return None;
+    }
+    let separator = if query.is_empty() { "" } else { "&" };
+    format!("{}?{query}{separator}dir=f", uri.path()).parse().ok()
 }
 
 fn limit(limit: UInt) -> usize {
