@@ -7,7 +7,7 @@ use proto::{
 };
 use room::users::UserRoom;
 
-/// All rooms that a user has a membership in, left ones included unless she has forgotten them.
+/// All rooms that a user has a membership in, left and forgotten ones included.
 pub(crate) type Memberships = HashMap<RoomNumber, Membership>;
 
 /// What a user is in one room.

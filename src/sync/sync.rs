@@ -255,7 +255,6 @@ impl Inner {
             let rooms = self.parts.rooms.memberships(user).await?;
             let memberships = rooms
                 .values()
-                .filter(|room| !room.forgotten)
                 .map(|room| (room.room, Membership::from(&**room)))
                 .collect::<Memberships>();
             let newest = memberships.values().map(|membership| membership.position).max();

@@ -69,7 +69,8 @@ fn list(
     };
     let state = reader.sight.groups.map(snapshot, group)?;
     let members = state.iter().filter_map(|(key, number)| Some((key_user(*key)?, *number)));
-    // Of the current state the view knows the memberships, so that those not wanted are not even loaded.
+    // Of the current state the view knows the memberships, so that those not wanted are not even
+    // loaded.
     let is_current = group == view.group();
     let members = members.filter(|(user, _)| !is_current || passes(view.membership(*user)));
     let numbers = members.map(|(_, number)| number).collect::<Vec<_>>();
@@ -77,6 +78,9 @@ fn list(
     events.retain(|event| passes(event.pdu().membership().unwrap_or_default()));
     Ok(events)
 }
+
+/// The state changes that a room begins with: its creation and its creator's join.
+const BEGINNING: usize = 2;
 
 /// The state at a point, not after the reader left.
 fn group_at(
@@ -94,7 +98,10 @@ fn group_at(
             Position(position.unwrap_or(0))
         }
     };
-    let group = changes::group_at(snapshot, room, position.min(reader.upto(newest)))?;
-    // Before the room's first state there was nobody.
-    group.ok_or(RoomError::NotInRoom)
+    // Nobody was in the room before its creator joined, by its second event: a place before that
+    // means the room's beginning, as in the timeline of a first sync that has the whole room.
+    let first = changes::list_between(snapshot, room, Position(0), newest, BEGINNING)?;
+    let first = first.last().map_or(Position(0), |change| change.position);
+    let position = position.min(reader.upto(newest)).max(first);
+    changes::group_at(snapshot, room, position)?.ok_or(RoomError::NotInRoom)
 }

@@ -68,17 +68,17 @@ impl Walk {
                     break;
                 }
                 if self.is_beyond(row.place) {
-                    return self.finish(snapshot, reader, walked);
+                    return finish(snapshot, reader, walked);
                 }
                 place = self.behind(row.place);
                 self.take(snapshot, eye, &event, &mut walked)?;
             }
             if exhausted && walked.next.is_none() {
-                return self.finish(snapshot, reader, walked);
+                return finish(snapshot, reader, walked);
             }
         }
         walked.next = Some(place);
-        self.finish(snapshot, reader, walked)
+        finish(snapshot, reader, walked)
     }
 
     fn take(
@@ -96,16 +96,6 @@ impl Walk {
             walked.events.push(Visible { event, membership, transaction_id: None });
         }
         Ok(())
-    }
-
-    fn finish(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        reader: &Reader,
-        mut walked: Walked,
-    ) -> Result<Walked, RoomError> {
-        add_transaction_ids(snapshot, reader, &mut walked.events)?;
-        Ok(walked)
     }
 
     fn rows(
@@ -138,6 +128,15 @@ impl Walk {
             Direction::Forward => place,
         }
     }
+}
+
+fn finish(
+    snapshot: &mut Snapshot<'_>,
+    reader: &Reader,
+    mut walked: Walked,
+) -> Result<Walked, RoomError> {
+    add_transaction_ids(snapshot, reader, &mut walked.events)?;
+    Ok(walked)
 }
 
 /// The place just before a row: going back from there begins with the row before it.
@@ -182,7 +181,9 @@ pub(super) fn sender_members(
     reader: &Reader,
     events: &[Visible],
 ) -> Result<Vec<Arc<Event>>, RoomError> {
-    let Some(group) = events.last().and_then(|last| last.event.group) else {
+    // In the state at the newest of them every sender is known.
+    let newest = events.iter().max_by_key(|visible| visible.event.place);
+    let Some(group) = newest.and_then(|newest| newest.event.group) else {
         return Ok(Vec::new());
     };
     let mut numbers = Vec::new();

@@ -1,5 +1,5 @@
-//! The state of a room as its reader may see it: the current one for those who are joined, the last one of their stay
-//! for those who left.
+//! The state of a room as its reader may see it: the current one for those who are joined, the last
+//! one of their stay for those who left.
 
 use std::sync::Arc;
 

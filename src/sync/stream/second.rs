@@ -74,9 +74,11 @@ pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
     Ok(Opened { account_data, joined, invited, knocked, left })
 }
 
-/// The departures that the user has not forgotten.
+/// The departures that the user has not forgotten. A client that still knows the room as joined is
+/// told of its end all the same, once: another device of the user may have been quick to forget.
 async fn remembered(look: &Look, mut left: Vec<Departure>) -> Result<Vec<Departure>, Error> {
-    if !left.is_empty() {
+    let is_first = look.since.is_none();
+    if is_first && !left.is_empty() {
         let rooms = look.inner.parts.rooms.memberships(look.requester.user()).await?;
         left.retain(|departure| rooms.get(&departure.room).is_some_and(|room| !room.forgotten));
     }

@@ -250,6 +250,22 @@ async fn forgotten_rooms_are_not_told() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_forgotten_room_is_told_once() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let mut bob = world.register("bob").await;
+        let room = alice.create().await;
+        bob.join(&room).await;
+        assert!(joined(&bob.sync().await, &room).is_object());
+        bob.leave(&room).await;
+        world.rooms.forget(bob.id(), &room).await.unwrap();
+        assert!(left(&bob.sync().await, &room).is_object());
+        assert!(left(&bob.sync().await, &room).is_null());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn history_is_visible_as_the_room_says() {
     each_world(async |world| {
         let filter = json!({"room": {"timeline": {"limit": 50}}});
