@@ -22,7 +22,8 @@ fn yes() -> bool {
     true
 }
 
-/// Whether the room's access control list lets a server take part. A list that cannot be read lets everybody.
+/// Whether the room's access control list lets a server take part. A list that cannot be read lets
+/// everybody.
 pub(crate) fn allows(view: &RoomView, server: &ServerName) -> bool {
     let Some(pdu) = view.state_pdu(SERVER_ACL) else { return true };
     let Ok(acl) = serde_json::from_str::<Acl>(pdu.content()) else { return true };

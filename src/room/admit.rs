@@ -1,4 +1,5 @@
-//! How a received event gets into its room: under the room's lock, once everything that it names is here.
+//! How a received event gets into its room: under the room's lock, once everything that it names is
+//! here.
 
 use std::sync::Arc;
 
@@ -29,10 +30,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) pdu: Arc<Pdu>,
-    /// The states after those of its previous events that are not here, as another server tells them.
+    /// The states after those of its previous events that are not here, as another server tells
+    /// them.
     pub(crate) told: Vec<StateMap>,
-    /// Whether it is told the state before the event instead, which replaces the room's: this server comes back after having
-    /// been away.
+    /// Whether it is told the state before the event instead, which replaces the room's: this
+    /// server comes back after having been away.
     pub(crate) anew: bool,
 }
 
@@ -54,11 +56,7 @@ impl Rooms {
         Err(RoomError::Busy)
     }
 
-    async fn try_admit(
-        &self,
-        core: &Arc<Core>,
-        ready: &Ready,
-    ) -> Result<Received, WriteError> {
+    async fn try_admit(&self, core: &Arc<Core>, ready: &Ready) -> Result<Received, WriteError> {
         let mut tip = self.lock_settled(core).await?;
         let event_id = ready.pdu.event_id().to_owned();
         let arrival = match self.arrival(ready).await? {

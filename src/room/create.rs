@@ -155,8 +155,9 @@ impl Rooms {
         Ok(room_id)
     }
 
-    /// When a room is created. Where its id is computed from the create event, no two rooms are created in the same
-    /// millisecond: those that one user asks for with the same words would be one.
+    /// When a room is created. Where its id is computed from the create event, no two rooms are
+    /// created in the same millisecond: those that one user asks for with the same words would be
+    /// one.
     fn creation_time(&self, rules: &Rules) -> u64 {
         let now = self.now_ms();
         if !rules.room_id_is_create_event() {
@@ -192,7 +193,8 @@ impl Rooms {
         Ok(pdu.into_pdu())
     }
 
-    /// Gives numbers to everybody and everything that the room names, so that building it needs no further change.
+    /// Gives numbers to everybody and everything that the room names, so that building it needs no
+    /// further change.
     async fn intern_plan(&self, plan: &Plan, room_id: &RoomId) -> Result<RoomNumber, RoomError> {
         let pairs = plan
             .recipe
@@ -234,7 +236,8 @@ fn stage_of(stage: Stage<'_>, rooms: &Rooms) -> Result<crate::queue::Staged, Roo
     stage.finish(rooms).ok_or_else(|| RoomError::Damaged("a new room has no events".to_owned()))
 }
 
-/// A rule that denies one of a new room's first events says that what was asked for contradicts itself.
+/// A rule that denies one of a new room's first events says that what was asked for contradicts
+/// itself.
 fn in_initial_state(error: RoomError) -> RoomError {
     match error {
         RoomError::Denied(denied) => RoomError::InvalidRoomState(denied.to_string()),

@@ -280,7 +280,8 @@ impl Rooms {
         Ok(room.0.is_published())
     }
 
-    /// Puts a room into the directory or takes it out. Whoever may set the room's canonical alias may do so.
+    /// Puts a room into the directory or takes it out. Whoever may set the room's canonical alias
+    /// may do so.
     pub async fn publish(
         &self,
         user: &UserId,

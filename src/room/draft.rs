@@ -1,4 +1,5 @@
-//! How a draft becomes an event of a room: previous events, depth, auth events, signature, and whether it is allowed.
+//! How a draft becomes an event of a room: previous events, depth, auth events, signature, and
+//! whether it is allowed.
 //!
 //! Spec: server-server API, "PDUs", "Auth events selection".
 
@@ -45,7 +46,8 @@ pub(crate) async fn complete(
     Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
 }
 
-/// Where a draft goes on top of the stage's working state, and the auth events that it selects there.
+/// Where a draft goes on top of the stage's working state, and the auth events that it selects
+/// there.
 pub(crate) async fn placement(
     stage: &Stage<'_>,
     draft: &Draft,

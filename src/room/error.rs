@@ -15,7 +15,8 @@ pub enum RoomError {
     /// Anything else that this user may not do: `M_FORBIDDEN`, 403. The reason as a sentence.
     #[error("{0}")]
     Forbidden(&'static str),
-    /// The user is not in the room and never was, or the room is not known, which is not told apart: `M_FORBIDDEN`, 403.
+    /// The user is not in the room and never was, or the room is not known, which is not told
+    /// apart: `M_FORBIDDEN`, 403.
     #[error("you are not in this room")]
     NotInRoom,
     /// No such room, where that may be said: `M_NOT_FOUND`, 404.
@@ -57,13 +58,15 @@ pub enum RoomError {
     /// No local user can authorise a restricted join: `M_UNABLE_TO_GRANT_JOIN`, 400.
     #[error("no user of this server may authorise the join")]
     UnableToGrantJoin,
-    /// This server cannot tell whether the rule lets the user in: `M_UNABLE_TO_AUTHORISE_JOIN`, 400.
+    /// This server cannot tell whether the rule lets the user in: `M_UNABLE_TO_AUTHORISE_JOIN`,
+    /// 400.
     #[error("this server cannot tell whether the join rule lets the user in")]
     UnableToAuthoriseJoin,
     /// The user is still in the room: `M_UNKNOWN`, 400.
     #[error("you are still in this room")]
     StillInRoom,
-    /// More than a named limit: `M_LIMIT_EXCEEDED`, 429, or `M_UNKNOWN`, 500 for what nobody can help.
+    /// More than a named limit: `M_LIMIT_EXCEEDED`, 429, or `M_UNKNOWN`, 500 for what nobody can
+    /// help.
     #[error("{0}")]
     Limit(&'static str),
     /// The room changed under the caller more often than is tried again: `M_UNKNOWN`, 500.

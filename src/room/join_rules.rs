@@ -52,8 +52,8 @@ pub(crate) async fn authorise_join(
     authorising.map(|user| Some(user.to_owned())).ok_or(RoomError::UnableToGrantJoin)
 }
 
-/// Whether the user is in one of the rooms that the join rule names; `None` if that hangs on a room that this server cannot
-/// look into.
+/// Whether the user is in one of the rooms that the join rule names; `None` if that hangs on a room
+/// that this server cannot look into.
 async fn fulfils_a_condition(
     rooms: &Rooms,
     view: &RoomView,

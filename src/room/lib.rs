@@ -1,8 +1,10 @@
-//! Rooms: the one door for every event, local or from another server; the state of each room; what may be read of it.
+//! Rooms: the one door for every event, local or from another server; the state of each room; what
+//! may be read of it.
 //!
-//! Everything starts at [`Rooms`], a cheap-clone handle. [`Rooms::submit`] takes local events, [`Rooms::receive`] those
-//! of other servers; both end in the room's queue ([`queue`]), which orders one room's work, and from there in the
-//! store's writer. What is committed is seen through a [`RoomView`], an immutable picture that is swapped at each commit.
+//! Everything starts at [`Rooms`], a cheap-clone handle. [`Rooms::submit`] takes local events,
+//! [`Rooms::receive`] those of other servers; both end in the room's queue ([`queue`]), which
+//! orders one room's work, and from there in the store's writer. What is committed is seen through
+//! a [`RoomView`], an immutable picture that is swapped at each commit.
 //!
 //! Spec: client-server API, "Rooms"; server-server API, "PDUs", "Room State Resolution".
 

@@ -52,7 +52,7 @@ impl Loader {
         let tips = events::load_all(snapshot, &self.events, &row.tips)?;
         let view = RoomView::new(Parts {
             number,
-            id: id,
+            id,
             rules,
             revision: row.revision,
             group: row.group,

@@ -1,4 +1,5 @@
-//! The members of a room as a view shows them: everybody whom the current state names, except those who left.
+//! The members of a room as a view shows them: everybody whom the current state names, except those
+//! who left.
 
 use imbl::{OrdMap, OrdSet};
 use proto::{

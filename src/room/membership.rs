@@ -189,6 +189,12 @@ fn content(profile: Option<&MemberProfile>, reason: Option<String>) -> Map<Strin
     content
 }
 
+/// Whether another server may be in the room.
+fn has_others(room: Option<&Room>, request: &OwnMembership) -> bool {
+    let Some(room) = room else { return true };
+    !request.via.is_empty() || room.view().joined().next().is_some()
+}
+
 impl Rooms {
     /// Joins a room. For a user who is joined already nothing happens.
     pub async fn join(&self, request: OwnMembership) -> Result<Submitted, RoomError> {
@@ -242,17 +248,11 @@ impl Rooms {
         further: Map<String, Value>,
     ) -> Result<Submitted, RoomError> {
         let room = self.find(&request.room_id).await?;
-        if self.inner.setup.peers.is_some() && self.has_others(room.as_ref(), &request) {
+        if self.inner.setup.peers.is_some() && has_others(room.as_ref(), &request) {
             return self.join_remote(&request, room.as_ref()).await;
         }
         let room = room.ok_or(RoomError::RoomNotFound)?;
         self.join_here(&room, request, further).await
-    }
-
-    /// Whether another server may be in the room.
-    fn has_others(&self, room: Option<&Room>, request: &OwnMembership) -> bool {
-        let Some(room) = room else { return true };
-        !request.via.is_empty() || room.view().joined().next().is_some()
     }
 
     /// Knocks on a room.

@@ -1,9 +1,10 @@
-//! What a received event names and this server does not have: previous events, auth events, the state before it.
+//! What a received event names and this server does not have: previous events, auth events, the
+//! state before it.
 //!
-//! Previous events are asked for in rounds, from the newest to older ones; where a gap stays, the other server is asked
-//! for the state there. Auth events are asked for one by one and stored as outliers. Whatever comes is checked like any
-//! other event. All of it is limited; what stays missing beyond the limits makes the event be dropped, and it may come
-//! again.
+//! Previous events are asked for in rounds, from the newest to older ones; where a gap stays, the
+//! other server is asked for the state there. Auth events are asked for one by one and stored as
+//! outliers. Whatever comes is checked like any other event. All of it is limited; what stays
+//! missing beyond the limits makes the event be dropped, and it may come again.
 //!
 //! Spec: server-server API, "Backfilling and retrieving missing events", "Retrieving events".
 
@@ -49,7 +50,7 @@ impl Rooms {
         let event_id = pdu.event_id().to_owned();
         let gathered = self.gather(origin, room, vec![pdu]).await?;
         let mut last = None;
-        for pdu in in_previous_order(gathered) {
+        for pdu in in_previous_order(&gathered) {
             let is_it = pdu.event_id() == event_id;
             match self.take_one(origin, room, pdu).await {
                 Ok(received) if is_it => last = Some(received),
@@ -63,8 +64,9 @@ impl Rooms {
         last.ok_or_else(|| dropped(Some(event_id), "it was not taken in"))
     }
 
-    /// Tries to get what was missing when earlier events came. A server that has just sent something may be able to help
-    /// now; what it gives is part of the past, and changes nothing in the current state.
+    /// Tries to get what was missing when earlier events came. A server that has just sent
+    /// something may be able to help now; what it gives is part of the past, and changes nothing in
+    /// the current state.
     async fn fill_gaps(&self, origin: &ServerName, room: &Room) -> Result<(), RoomError> {
         let (number, cache) = (room.number(), self.events().clone());
         let read = self.inner.setup.store.read(move |snapshot| {
@@ -76,7 +78,7 @@ impl Rooms {
             return Ok(());
         }
         let wanting = wanting.iter().map(|event| Arc::clone(event.pdu())).collect();
-        for pdu in in_previous_order(self.gather(origin, room, wanting).await?) {
+        for pdu in in_previous_order(&self.gather(origin, room, wanting).await?) {
             if let Err(error) = self.take_one(origin, room, pdu).await {
                 tracing::info!(%error, "a gap stays");
             }
@@ -139,7 +141,8 @@ impl Rooms {
         Ok(pdus.into_iter().filter(names_one).collect())
     }
 
-    /// Those of the events that are not stored; with `with_state`, not stored with the state around them.
+    /// Those of the events that are not stored; with `with_state`, not stored with the state around
+    /// them.
     async fn missing_of(
         &self,
         mut ids: Vec<OwnedEventId>,
@@ -206,12 +209,13 @@ impl Rooms {
             return Ok(());
         }
         let mut tip = self.lock_settled(&room.0).await?;
-            // Outliers continue chains of the index too.
-            tip.chain_ends.clear();
+        // Outliers continue chains of the index too.
+        tip.chain_ends.clear();
         self.store_outliers(room.number(), fetched.into_values().collect()).await
     }
 
-    /// The state after an event that is not here: the event itself, and the state before it as the other server tells it.
+    /// The state after an event that is not here: the event itself, and the state before it as the
+    /// other server tells it.
     async fn fetch_state_after(
         &self,
         origin: &ServerName,

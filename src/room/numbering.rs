@@ -1,8 +1,8 @@
 //! Numbers of events and state groups, taken in blocks.
 //!
-//! An event has its number before its change reaches the store's writer, because the next event of the room already
-//! names it. So numbers come in blocks whose end is durable before the first of them is used: none is ever given
-//! twice, and what a stop leaves over is a gap that nobody sees.
+//! An event has its number before its change reaches the store's writer, because the next event of
+//! the room already names it. So numbers come in blocks whose end is durable before the first of
+//! them is used: none is ever given twice, and what a stop leaves over is a gap that nobody sees.
 
 use std::ops::Range;
 

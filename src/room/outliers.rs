@@ -1,5 +1,5 @@
-//! Outliers: events that are stored without the state around them, because others name them: auth events, and the
-//! states that other servers tell.
+//! Outliers: events that are stored without the state around them, because others name them: auth
+//! events, and the states that other servers tell.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,7 +27,8 @@ use crate::{
     reach::{Reach, is_indexed},
 };
 
-/// How many outliers one change stores. Nobody sees them, so that it does not matter that there are several changes.
+/// How many outliers one change stores. Nobody sees them, so that it does not matter that there are
+/// several changes.
 const PIECE: usize = 200;
 
 /// An event that is about to be stored as an outlier.
@@ -37,15 +38,16 @@ struct Outlier {
 }
 
 impl Rooms {
-    /// Stores events as outliers, each after its auth events. Those that are here already, whatever they are, stay as
-    /// they are; those whose auth events are not all here by then are left out, since nothing could be said about them.
-    /// The caller holds the room's lock, or is the only one who knows the room.
+    /// Stores events as outliers, each after its auth events. Those that are here already, whatever
+    /// they are, stay as they are; those whose auth events are not all here by then are left out,
+    /// since nothing could be said about them. The caller holds the room's lock, or is the only one
+    /// who knows the room.
     pub(crate) async fn store_outliers(
         &self,
         room: RoomNumber,
         pdus: Vec<Arc<Pdu>>,
     ) -> Result<(), RoomError> {
-        for piece in in_auth_order(pdus).chunks(PIECE) {
+        for piece in in_auth_order(&pdus).chunks(PIECE) {
             self.store_piece(room, piece).await?;
         }
         Ok(())
@@ -196,12 +198,7 @@ impl Here {
         Outlier { event: Arc::new(event), reach }
     }
 
-    fn reach(
-        &mut self,
-        number: EventNumber,
-        key: Option<StateKeyNumber>,
-        pdu: &Pdu,
-    ) -> Arc<Reach> {
+    fn reach(&mut self, number: EventNumber, key: Option<StateKeyNumber>, pdu: &Pdu) -> Arc<Reach> {
         let auth = pdu.auth_events().iter().filter_map(|id| self.events.get(id));
         let auth = auth.collect::<Vec<_>>();
         let predecessor = auth.iter().find(|event| event.key == key);
@@ -218,7 +215,7 @@ impl Here {
 }
 
 /// The events ordered so that each comes after those of its auth events that are among them.
-pub(crate) fn in_auth_order(pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
+pub(crate) fn in_auth_order(pdus: &[Arc<Pdu>]) -> Vec<Arc<Pdu>> {
     // In room version 12 the create event is named by the room's id alone.
     in_order(pdus, |pdu| {
         let create = pdu.create_event_id().filter(|create| create != pdu.event_id());
@@ -227,19 +224,16 @@ pub(crate) fn in_auth_order(pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
 }
 
 /// The events ordered so that each comes after those of its previous events that are among them.
-pub(crate) fn in_previous_order(pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
+pub(crate) fn in_previous_order(pdus: &[Arc<Pdu>]) -> Vec<Arc<Pdu>> {
     in_order(pdus, |pdu| pdu.prev_events().to_vec())
 }
 
-fn in_order(
-    pdus: Vec<Arc<Pdu>>,
-    named: impl Fn(&Pdu) -> Vec<OwnedEventId>,
-) -> Vec<Arc<Pdu>> {
+fn in_order(pdus: &[Arc<Pdu>], named: impl Fn(&Pdu) -> Vec<OwnedEventId>) -> Vec<Arc<Pdu>> {
     let by_id = pdus.iter().map(|pdu| (pdu.event_id().to_owned(), Arc::clone(pdu)));
     let by_id = by_id.collect::<HashMap<_, _>>();
     let mut done: HashSet<OwnedEventId> = HashSet::with_capacity(pdus.len());
     let mut ordered = Vec::with_capacity(pdus.len());
-    for pdu in &pdus {
+    for pdu in pdus {
         // An event is looked at twice: to put what it names before it, and then itself.
         let mut open = vec![(Arc::clone(pdu), false)];
         while let Some((pdu, is_ready)) = open.pop() {

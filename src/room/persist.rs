@@ -1,7 +1,7 @@
 //! A staged change as rows: the one place where rooms write.
 //!
-//! Invariant: the closure may run more than once, so it only reads what it captured; whatever it makes visible happens
-//! in the callback after the commit.
+//! Invariant: the closure may run more than once, so it only reads what it captured; whatever it
+//! makes visible happens in the callback after the commit.
 
 use std::sync::Arc;
 
@@ -92,8 +92,9 @@ struct Effects {
 }
 
 impl RoomChange {
-    /// Writes everything. Step by step: the events with their places, what they change in the current state, the
-    /// room's row, which counts only if the room is still what the change was made from.
+    /// Writes everything. Step by step: the events with their places, what they change in the
+    /// current state, the room's row, which counts only if the room is still what the change was
+    /// made from.
     pub(crate) fn write(self: &Arc<Self>, txn: &mut WriteTxn<'_>) -> Result<Written, WriteError> {
         let mut effects = Effects::default();
         for group in &self.groups {
@@ -176,7 +177,7 @@ impl RoomChange {
         {
             return Err(WriteError::Repeated(staged.hash));
         }
-        self.write_redaction(txn, staged, &event)?;
+        write_redaction(txn, &staged.redaction, &event)?;
         if staged.gaps.closed {
             gaps::remove(txn, self.view.number, event.event_id())?;
         }
@@ -224,32 +225,13 @@ impl RoomChange {
             if body.number() == cause.number() {
                 return Arc::clone(cause);
             }
-            // Resolution brought back an event that is in the store already; its place does not matter here.
+            // Resolution brought back an event that is in the store already; its place does not
+            // matter here.
             let (outcome, key) = (Outcome::Accepted, Some(change.key));
             let body = Arc::clone(body);
             Arc::new(Event { room, outcome, key, group: None, place: None, replaces: None, body })
         });
         txn.record(Change::State { room, key, old, new, event });
-        Ok(())
-    }
-
-    fn write_redaction(
-        &self,
-        txn: &mut WriteTxn<'_>,
-        staged: &StagedEvent,
-        event: &Arc<Event>,
-    ) -> Result<(), WriteError> {
-        match &staged.redaction {
-            Redaction::None => {}
-            Redaction::Of(target, redacted) => {
-                events::redact(txn, *target, redacted, event.number())?;
-            }
-            Redaction::Waits(target) => redactions::insert(txn, target, event.number())?,
-            Redaction::By(because, redacted) => {
-                events::redact(txn, event.number(), redacted, because.number())?;
-                redactions::remove(txn, event.event_id())?;
-            }
-        }
         Ok(())
     }
 
@@ -295,5 +277,21 @@ impl RoomChange {
             inner.adopt(Arc::clone(core));
         }
         self.flight.commit();
+    }
+}
+
+fn write_redaction(
+    txn: &mut WriteTxn<'_>,
+    redaction: &Redaction,
+    event: &Event,
+) -> Result<(), store::Error> {
+    match redaction {
+        Redaction::None => Ok(()),
+        Redaction::Of(target, redacted) => events::redact(txn, *target, redacted, event.number()),
+        Redaction::Waits(target) => redactions::insert(txn, target, event.number()),
+        Redaction::By(because, redacted) => {
+            events::redact(txn, event.number(), redacted, because.number())?;
+            redactions::remove(txn, event.event_id())
+        }
     }
 }

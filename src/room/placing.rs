@@ -1,7 +1,9 @@
-//! Where a received event stands: the state before it, whether that and the current state allow it, and what the room's
-//! current state is with it. The part of the checks that needs the database and no network.
+//! Where a received event stands: the state before it, whether that and the current state allow it,
+//! and what the room's current state is with it. The part of the checks that needs the database and
+//! no network.
 //!
-//! Everything in flight has landed before this runs and the room's lock is held, so that the snapshot is the room.
+//! Everything in flight has landed before this runs and the room's lock is held, so that the
+//! snapshot is the room.
 //!
 //! Spec: server-server API, "Checks performed on receipt of a PDU", "Rejection", "Soft failure".
 
@@ -46,10 +48,11 @@ pub(crate) struct Arrival {
     pub(crate) body: Arc<Body>,
     pub(crate) known: bool,
     pub(crate) key: Option<StateKeyNumber>,
-    /// The states after those of its previous events that are not here, as another server tells them.
+    /// The states after those of its previous events that are not here, as another server tells
+    /// them.
     pub(crate) told: Vec<StateMap>,
-    /// Whether it is told the state before the event instead, which replaces the room's: this server comes back after
-    /// having been away.
+    /// Whether it is told the state before the event instead, which replaces the room's: this
+    /// server comes back after having been away.
     pub(crate) anew: bool,
 }
 
@@ -57,7 +60,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Placed {
     pub(crate) outcome: Outcome,
     pub(crate) denied: Option<Denied>,
-    /// Whether an event that is here comes after it already: then it is part of the past, and changes nothing now.
+    /// Whether an event that is here comes after it already: then it is part of the past, and
+    /// changes nothing now.
     pub(crate) is_past: bool,
     /// The state before it; a group of that state, if there is one already.
     pub(crate) before: StateMap,
@@ -120,7 +124,8 @@ impl Placer {
             placed.denied = Some(denied);
             return Ok(placed);
         }
-        // 6. Passes authorization rules based on the current state of the room, otherwise it is soft-failed.
+        // 6. Passes authorization rules based on the current state of the room, otherwise it is
+        //    soft-failed.
         if !self.arrival.anew
             && !placed.is_past
             && let Err(denied) = self.check_in(snapshot, self.view.state())?
@@ -149,8 +154,8 @@ impl Placer {
         Ok(Previous { events, missing })
     }
 
-    /// The state before the event: that after its previous events, resolved into one. The group is one that is that
-    /// state; without one, the path is of a group that is near.
+    /// The state before the event: that after its previous events, resolved into one. The group is
+    /// one that is that state; without one, the path is of a group that is near.
     fn state_before(
         &self,
         snapshot: &mut Snapshot<'_>,
@@ -183,9 +188,9 @@ impl Placer {
         let tips = &self.view.tips;
         previous.missing.is_empty()
             && previous.events.len() == tips.len()
-            && tips.iter().all(|tip| {
-                previous.events.iter().any(|event| event.number() == tip.number())
-            })
+            && tips
+                .iter()
+                .all(|tip| previous.events.iter().any(|event| event.number() == tip.number()))
     }
 
     fn resolve(
@@ -226,7 +231,8 @@ impl Placer {
         if let Err(denied) = check_against_auth_events(&self.arrival.pdu, find) {
             return Ok(Err(denied));
         }
-        // 5. Passes authorization rules based on the state before the event, otherwise it is rejected.
+        // 5. Passes authorization rules based on the state before the event, otherwise it is
+        //    rejected.
         self.check_in(snapshot, before)
     }
 
@@ -238,17 +244,15 @@ impl Placer {
         check_in_state(snapshot, &self.sight, &self.arrival.pdu, state)
     }
 
-    /// One more than the deepest known previous event. Where none is known, what the event claims, but not beyond the
-    /// room's end.
+    /// One more than the deepest known previous event. Where none is known, what the event claims,
+    /// but not beyond the room's end.
     fn depth(&self, previous: &Previous) -> i64 {
         let known = previous.events.iter().filter_map(|event| event.place);
-        match known.map(|place| place.depth).max() {
-            Some(deepest) => deepest + 1,
-            None => {
-                let claimed = i64::try_from(self.arrival.pdu.depth()).unwrap_or(i64::MAX);
-                claimed.clamp(1, self.view.depth + 1)
-            }
+        if let Some(deepest) = known.map(|place| place.depth).max() {
+            return deepest + 1;
         }
+        let claimed = i64::try_from(self.arrival.pdu.depth()).unwrap_or(i64::MAX);
+        claimed.clamp(1, self.view.depth + 1)
     }
 
     /// Makes the event a forward extremity, and finds out what the current state is then.
@@ -265,6 +269,10 @@ impl Placer {
         }
         let is_kept = |tip: &Arc<Body>| !self.arrival.anew && !superseded.contains(&tip.number());
         placed.tips.retain(is_kept);
+        // The next event can name only so many. What is given up here counts again as soon as
+        // somebody else's event names it.
+        placed.tips.sort_by_key(|tip| std::cmp::Reverse(tip.pdu().depth()));
+        placed.tips.truncate(MAX_PREV_EVENTS - 1);
         let own = Arc::clone(&self.arrival.body);
         let mut states = vec![after];
         for tip in &placed.tips {
@@ -303,8 +311,8 @@ impl Placer {
         Ok(Some(Fresh { event: Arc::new(event), reach }))
     }
 
-    /// The events that the new one comes after: its previous ones, and those behind rejected and soft-failed ones among
-    /// them, which are no extremities themselves.
+    /// The events that the new one comes after: its previous ones, and those behind rejected and
+    /// soft-failed ones among them, which are no extremities themselves.
     fn superseded(
         &self,
         snapshot: &mut Snapshot<'_>,
@@ -366,11 +374,7 @@ impl Placer {
         for waiting in redactions::list(snapshot, self.arrival.pdu.event_id())? {
             let redaction = events::load(snapshot, &self.sight.events, waiting)?;
             let applies = redaction.room == self.view.number
-                && proto::redact::may_apply(
-                    redaction.pdu(),
-                    &self.arrival.pdu,
-                    self.view.powers(),
-                );
+                && proto::redact::may_apply(redaction.pdu(), &self.arrival.pdu, self.view.powers());
             if applies {
                 return Ok(Some(Arc::clone(&redaction.body)));
             }
@@ -416,9 +420,4 @@ fn predecessor(pdu: &Pdu, auth: &[Arc<Event>]) -> Option<EventNumber> {
     let state_key = pdu.state_key()?;
     let same = auth.iter().find(|event| event.pdu().is_state_of(pdu.type_str(), state_key));
     same.map(|event| event.number())
-}
-
-/// Whether a room has more extremities than one event can name.
-pub(crate) fn has_too_many_tips(view: &RoomView) -> bool {
-    view.tips.len() > MAX_PREV_EVENTS
 }

@@ -1,9 +1,10 @@
 //! The room queue: orders one room's work.
 //!
-//! Under the room's lock an event is completed, authorized and put on the speculative tip, and takes its place in the
-//! store writer's order; the commit is awaited outside the lock, so that many events of one room share a commit. In the
-//! transaction only the room's revision is checked. Who fails there drops the tip; the room is loaded again and the event tried
-//! again, at most [`ATTEMPTS_MAX`] times.
+//! Under the room's lock an event is completed, authorized and put on the speculative tip, and
+//! takes its place in the store writer's order; the commit is awaited outside the lock, so that
+//! many events of one room share a commit. In the transaction only the room's revision is checked.
+//! Who fails there drops the tip; the room is loaded again and the event tried again, at most
+//! [`ATTEMPTS_MAX`] times.
 
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ pub struct TxnKey {
     pub user: OwnedUserId,
     /// The device.
     pub device: OwnedDeviceId,
-    /// The endpoint: the path between room and transaction id, decoded (`send/m.room.message`, `redact/$event`).
+    /// The endpoint: the path between room and transaction id, decoded (`send/m.room.message`,
+    /// `redact/$event`).
     pub endpoint: String,
     /// The client's transaction id.
     pub txn_id: OwnedTransactionId,
@@ -94,8 +96,8 @@ impl Work for SubmitOne<'_> {
 impl Rooms {
     /// Puts a local event into its room, durably. The only way for local events, whatever they are.
     ///
-    /// A state event that says what the state says already is not sent again: the answer is the event that says so. A member event is
-    /// treated as the membership endpoints would.
+    /// A state event that says what the state says already is not sent again: the answer is the
+    /// event that says so. A member event is treated as the membership endpoints would.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, RoomError> {
         if !self.is_local(&submission.draft.sender) {
             return Err(RoomError::Forbidden("the sender is not a user of this server"));

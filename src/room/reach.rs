@@ -1,8 +1,9 @@
-//! What a state event reaches through auth events: how a new event gets its place in the auth chain index.
+//! What a state event reaches through auth events: how a new event gets its place in the auth chain
+//! index.
 //!
-//! An event continues the chain of the event that it replaces, if that is among its auth events and the last of its
-//! chain; else it begins a chain of its own. Only types that can be auth events are in the index; what another event
-//! reaches follows from its auth events.
+//! An event continues the chain of the event that it replaces, if that is among its auth events and
+//! the last of its chain; else it begins a chain of its own. Only types that can be auth events are
+//! in the index; what another event reaches follows from its auth events.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -39,8 +40,8 @@ pub(crate) fn is_indexed(pdu: &Pdu) -> bool {
 }
 
 impl Reach {
-    /// The place of a new event with these auth events. `continues` is the chain that it continues, with the sequence
-    /// of the last event there.
+    /// The place of a new event with these auth events. `continues` is the chain that it continues,
+    /// with the sequence of the last event there.
     pub(crate) fn new(
         event: EventNumber,
         auth_events: &[Arc<Self>],

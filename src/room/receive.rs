@@ -1,5 +1,5 @@
-//! Events of other servers: what is checked before anything about the room is looked at, and what rooms ask of other
-//! servers.
+//! Events of other servers: what is checked before anything about the room is looked at, and what
+//! rooms ask of other servers.
 //!
 //! Spec: server-server API, "Checks performed on receipt of a PDU".
 
@@ -12,9 +12,7 @@ use proto::{
     signing::VerifyKey,
     verify::{VerifyKeys, key_ids, required_servers, verify},
 };
-use ruma::{
-    EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
-};
+use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId};
 use serde_json::value::RawValue;
 
 use crate::{Outcome, RoomError, Rooms, acl};
@@ -126,7 +124,8 @@ pub struct Received {
 }
 
 impl Rooms {
-    /// Takes an event from another server. An error says that it is dropped; rejected and soft-failed are outcomes.
+    /// Takes an event from another server. An error says that it is dropped; rejected and
+    /// soft-failed are outcomes.
     pub async fn receive(
         &self,
         origin: &ServerName,
@@ -151,7 +150,8 @@ impl Rooms {
 
     /// Checks signatures and hashes of events. Those whose signatures are wrong are left out.
     ///
-    /// The second half says whether the content was not what was hashed, so that the event is kept redacted.
+    /// The second half says whether the content was not what was hashed, so that the event is kept
+    /// redacted.
     pub(crate) async fn verify_all(
         &self,
         signed: Vec<SignedPdu>,
@@ -202,8 +202,8 @@ pub(crate) fn parse(
     room_id: &RoomId,
     rules: &'static Rules,
 ) -> Result<SignedPdu, RoomError> {
-    let signed = SignedPdu::parse(pdu.get(), rules)
-        .map_err(|error| dropped(None, &error.to_string()))?;
+    let signed =
+        SignedPdu::parse(pdu.get(), rules).map_err(|error| dropped(None, &error.to_string()))?;
     if signed.pdu().room_id() != room_id {
         let event_id = signed.pdu().event_id().to_owned();
         return Err(dropped(Some(event_id), "it is of another room"));

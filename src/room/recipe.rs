@@ -67,28 +67,28 @@ pub(crate) fn recipe(
 ) -> Result<Recipe, RoomError> {
     let preset = Preset::of(request);
     let create = create_content(request, rules, preset.trusted, federate)?;
-    let mut list = Drafts { creator: &request.creator, request, drafts: Vec::new() };
+    let mut first = Drafts { creator: &request.creator, request, list: Vec::new() };
     let mut profile = Map::new();
     request.profile.write(&mut profile);
-    list.drafts.push(member_draft(&request.creator, &request.creator, Membership::Join, profile)?);
-    list.power_levels(rules, &preset)?;
+    first.list.push(member_draft(&request.creator, &request.creator, Membership::Join, profile)?);
+    first.power_levels(rules, &preset)?;
     if let Some(alias) = alias {
-        list.add("m.room.canonical_alias", json!({ "alias": alias }))?;
+        first.add("m.room.canonical_alias", &json!({ "alias": alias }))?;
     }
-    list.add_default("m.room.join_rules", json!({ "join_rule": preset.join_rule }))?;
-    list.add_default("m.room.history_visibility", json!({ "history_visibility": "shared" }))?;
-    list.add_default("m.room.guest_access", json!({ "guest_access": preset.guest_access }))?;
-    list.initial_state()?;
+    first.add_default("m.room.join_rules", &json!({ "join_rule": preset.join_rule }))?;
+    first.add_default("m.room.history_visibility", &json!({ "history_visibility": "shared" }))?;
+    first.add_default("m.room.guest_access", &json!({ "guest_access": preset.guest_access }))?;
+    first.initial_state();
     if let Some(name) = &request.name {
-        list.add("m.room.name", json!({ "name": name }))?;
+        first.add("m.room.name", &json!({ "name": name }))?;
     }
     if let Some(topic) = &request.topic {
         // The extensible form beside the plain one, as clients that know it expect.
         let text = json!([{ "body": topic, "mimetype": "text/plain" }]);
-        list.add("m.room.topic", json!({ "topic": topic, "m.topic": { "m.text": text } }))?;
+        first.add("m.room.topic", &json!({ "topic": topic, "m.topic": { "m.text": text } }))?;
     }
-    list.invites()?;
-    let drafts = list.drafts;
+    first.invites()?;
+    let drafts = first.list;
     Ok(Recipe { create: state_draft(&request.creator, "m.room.create", raw(&create)?), drafts })
 }
 
@@ -157,17 +157,17 @@ fn additional_creators(
 struct Drafts<'r> {
     creator: &'r UserId,
     request: &'r CreateRoom,
-    drafts: Vec<Draft>,
+    list: Vec<Draft>,
 }
 
 impl Drafts<'_> {
-    fn add(&mut self, event_type: &str, content: Value) -> Result<(), RoomError> {
-        self.drafts.push(state_draft(self.creator, event_type, raw(&content)?));
+    fn add(&mut self, event_type: &str, content: &Value) -> Result<(), RoomError> {
+        self.list.push(state_draft(self.creator, event_type, raw(content)?));
         Ok(())
     }
 
     /// Adds an event of the preset, unless the initial state has one of its own.
-    fn add_default(&mut self, event_type: &str, content: Value) -> Result<(), RoomError> {
+    fn add_default(&mut self, event_type: &str, content: &Value) -> Result<(), RoomError> {
         if self.has_initial(event_type) { Ok(()) } else { self.add(event_type, content) }
     }
 
@@ -191,10 +191,10 @@ impl Drafts<'_> {
         if let Some(overriding) = &self.request.power_level_content_override {
             content.extend(object(overriding)?);
         }
-        self.add("m.room.power_levels", content.into())
+        self.add("m.room.power_levels", &content.into())
     }
 
-    fn initial_state(&mut self) -> Result<(), RoomError> {
+    fn initial_state(&mut self) {
         for state in &self.request.initial_state {
             let replaced = match state.event_type.as_str() {
                 // Both stand at the beginning of the room already.
@@ -206,7 +206,7 @@ impl Drafts<'_> {
             if replaced && state.state_key.is_empty() {
                 continue;
             }
-            self.drafts.push(Draft {
+            self.list.push(Draft {
                 sender: self.creator.to_owned(),
                 event_type: TimelineEventType::from(state.event_type.as_str()),
                 state_key: Some(state.state_key.clone()),
@@ -214,7 +214,6 @@ impl Drafts<'_> {
                 redacts: None,
             });
         }
-        Ok(())
     }
 
     fn invites(&mut self) -> Result<(), RoomError> {
@@ -225,7 +224,7 @@ impl Drafts<'_> {
                 content.insert("is_direct".to_owned(), true.into());
             }
             let draft = member_draft(self.creator, user, Membership::Invite, content)?;
-            self.drafts.push(draft);
+            self.list.push(draft);
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Redactions: asked for by clients, applied to stored events, waiting for targets that are not here yet.
+//! Redactions: asked for by clients, applied to stored events, waiting for targets that are not
+//! here yet.
 //!
 //! Spec: client-server API, "Redactions"; the "Handling redactions" of each room version.
 
@@ -55,8 +56,9 @@ impl Rooms {
     }
 }
 
-/// Whether a client may ask for a redaction. The authorization rules let everybody send them from room version 3 on, and leave it to each
-/// server whether they apply; sending one that does not is refused.
+/// Whether a client may ask for a redaction. The authorization rules let everybody send them from
+/// room version 3 on, and leave it to each server whether they apply; sending one that does not is
+/// refused.
 fn may_ask(view: &RoomView, request: &RedactRequest, target: Option<&Event>) -> bool {
     let own = target.is_some_and(|target| *target.pdu().sender() == *request.sender);
     own || view.powers().reaches(&request.sender, Level::Redact)

@@ -1,8 +1,8 @@
-//! Joining a room of other servers: another server in it makes the event's template, this one signs it, the other one
-//! sends it into the room and tells the state before it.
+//! Joining a room of other servers: another server in it makes the event's template, this one signs
+//! it, the other one sends it into the room and tells the state before it.
 //!
-//! The state goes in as outliers and member rows, in pieces that nobody sees; one last change makes the room known and
-//! the user joined.
+//! The state goes in as outliers and member rows, in pieces that nobody sees; one last change makes
+//! the room known and the user joined.
 //!
 //! Spec: server-server API, "Joining Rooms".
 
@@ -195,11 +195,13 @@ impl Rooms {
         let state = self.store_told(number, joined).await?;
         let numbers = state.values().copied().collect::<Vec<_>>();
         let cache = self.events().clone();
-        let read = self.inner.setup.store.read(move |snapshot| {
-            events::load_all(snapshot, &cache, &numbers)
-        });
+        let read = self
+            .inner
+            .setup
+            .store
+            .read(move |snapshot| events::load_all(snapshot, &cache, &numbers));
         let loaded: Vec<Arc<Event>> = read.await?;
-        self.check_join(&joined.join, &loaded)?;
+        check_join(&joined.join, &loaded)?;
         let (members, local) = self.members_of(&loaded);
         self.store_members(number, &members).await?;
         let view = self.first_view(request, joined, (number, state), (&loaded, members)).await?;
@@ -207,11 +209,7 @@ impl Rooms {
     }
 
     /// Stores state and auth chain as outliers; the answer is the state by numbers.
-    async fn store_told(
-        &self,
-        number: RoomNumber,
-        joined: &Joined,
-    ) -> Result<StateMap, RoomError> {
+    async fn store_told(&self, number: RoomNumber, joined: &Joined) -> Result<StateMap, RoomError> {
         let all = joined.auth_chain.iter().chain(&joined.state).cloned().collect();
         self.store_outliers(number, all).await?;
         let ids = joined.state.iter().map(|pdu| pdu.event_id().to_owned()).collect::<Vec<_>>();
@@ -225,17 +223,6 @@ impl Rooms {
             Ok::<_, store::Error>(entries.collect::<StateMap>())
         });
         Ok(read.await?)
-    }
-
-    /// Whether the state that was told lets the user in.
-    fn check_join(&self, join: &Pdu, state: &[Arc<Event>]) -> Result<(), RoomError> {
-        // What is asked for is few, so that each is searched for.
-        needed_keys(join)?;
-        let find = |event_type: &str, state_key: &str| {
-            let found = state.iter().find(|event| event.pdu().is_state_of(event_type, state_key));
-            found.map(|event| Arc::clone(event.pdu()))
-        };
-        Ok(check_state(join, find)?)
     }
 
     /// The members that the state names, and those of this server among them.
@@ -327,11 +314,7 @@ impl Rooms {
         local: Vec<MemberRow>,
     ) -> Result<(), RoomError> {
         let root = Arc::clone(&path[0]);
-        let core = Arc::new(Core::new(
-            Tip::new(Arc::new(view), path),
-            store::Position(0),
-            false,
-        ));
+        let core = Arc::new(Core::new(Tip::new(Arc::new(view), path), store::Position(0), false));
         let mut tip = self.lock(&core).await?;
         let mut stage = Stage::new(&self.inner, &core, &tip);
         stage.is_new = true;
@@ -350,6 +333,17 @@ impl Rooms {
         self.commit_stage(staged, &mut tip).await?;
         Ok(())
     }
+}
+
+/// Whether the state that was told lets the user in.
+fn check_join(join: &Pdu, state: &[Arc<Event>]) -> Result<(), RoomError> {
+    // What is asked for is few, so that each is searched for.
+    needed_keys(join)?;
+    let find = |event_type: &str, state_key: &str| {
+        let found = state.iter().find(|event| event.pdu().is_state_of(event_type, state_key));
+        found.map(|event| Arc::clone(event.pdu()))
+    };
+    Ok(check_state(join, find)?)
 }
 
 impl Stage<'_> {
@@ -389,10 +383,7 @@ impl Stage<'_> {
     }
 
     /// The numbers of those of these events that are stored.
-    async fn stored(
-        &self,
-        ids: Vec<ruma::OwnedEventId>,
-    ) -> Result<Vec<EventNumber>, RoomError> {
+    async fn stored(&self, ids: Vec<ruma::OwnedEventId>) -> Result<Vec<EventNumber>, RoomError> {
         let read = self.inner.setup.store.read(move |snapshot| events::find_all(snapshot, &ids));
         let known: HashMap<ruma::OwnedEventId, events::Known> = read.await?;
         Ok(known.into_values().map(|known| known.number).collect())

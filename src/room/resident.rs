@@ -1,4 +1,5 @@
-//! The other side of a join over federation: this server is in the room, another server's user wants in.
+//! The other side of a join over federation: this server is in the room, another server's user
+//! wants in.
 //!
 //! Spec: server-server API, "Joining Rooms".
 
@@ -94,7 +95,7 @@ impl Rooms {
         let verified = self.verify_all(vec![signed]).await?.pop();
         let (pdu, _) = verified
             .ok_or_else(|| dropped(Some(event_id.clone()), "its signatures are not right"))?;
-        let event = Box::<RawValue>::from(raw_event(pdu.json())?);
+        let event = raw_event(pdu.json())?;
         let received = self.take_in(origin, &room, pdu).await?;
         if received.outcome != Outcome::Accepted {
             return Err(RoomError::Forbidden("the room does not let the user in"));
@@ -151,11 +152,14 @@ fn references(references: &[Reference]) -> Value {
     references.iter().map(write).collect()
 }
 
+/// Events as they are sent.
+type Events = Vec<Box<RawValue>>;
+
 /// The state before an event and its full auth chain.
 fn state_before(
     source: &mut StateSource<'_, '_>,
     event: &Event,
-) -> Result<(Vec<Box<RawValue>>, Vec<Box<RawValue>>), RoomError> {
+) -> Result<(Events, Events), RoomError> {
     let (state, chain) = numbers_before(source, event)?;
     let sight = source.sight;
     Ok((json(source.snapshot, sight, &state)?, json(source.snapshot, sight, &chain)?))
@@ -194,7 +198,7 @@ fn json(
     snapshot: &mut Snapshot<'_>,
     sight: &Sight,
     numbers: &[EventNumber],
-) -> Result<Vec<Box<RawValue>>, RoomError> {
+) -> Result<Events, RoomError> {
     let loaded = events::load_all(snapshot, &sight.events, numbers)?;
     loaded.iter().map(|event: &Arc<Event>| raw_event(event.pdu().json())).collect()
 }

@@ -1,10 +1,10 @@
 //! What state resolution asks about a room's events, answered from the store.
 //!
-//! Questions about auth chains go to the index: what an event reaches is a map from chain to sequence, so that the difference of
-//! two auth chains is a difference of numbers.
+//! Questions about auth chains go to the index: what an event reaches is a map from chain to
+//! sequence, so that the difference of two auth chains is a difference of numbers.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -81,7 +81,8 @@ impl StateSource<'_, '_> {
         Ok(known.into_iter().map(|(id, known)| (id, known.number)).collect())
     }
 
-    /// What each of these events reaches. An event that is in no index reaches what its auth events do, and them.
+    /// What each of these events reaches. An event that is in no index reaches what its auth events
+    /// do, and them.
     pub(crate) fn reached(
         &mut self,
         numbers: &[EventNumber],
@@ -104,16 +105,17 @@ impl StateSource<'_, '_> {
         Ok(reached)
     }
 
-    /// How far the unconflicted part of a state reaches into some chains. It ends as soon as nothing more can come of it.
+    /// How far the unconflicted part of a state reaches into some chains. It ends as soon as
+    /// nothing more can come of it.
     fn reached_by_unconflicted(
         &mut self,
         state: &StateMap,
-        conflicted: &BTreeMap<StateKeyNumber, ()>,
+        conflicted: &BTreeSet<StateKeyNumber>,
         open: &mut BTreeMap<i64, (i64, i64)>,
     ) -> Result<(), store::Error> {
         // The few well-known keys reach most; they have the lowest positive numbers.
         let powerful = state.range(StateKeyNumber(0)..).chain(state.range(..StateKeyNumber(0)));
-        let unconflicted = powerful.filter(|(key, _)| !conflicted.contains_key(key));
+        let unconflicted = powerful.filter(|(key, _)| !conflicted.contains(key));
         let numbers = unconflicted.map(|(_, number)| *number).collect::<Vec<_>>();
         for numbers in numbers.chunks(SCAN_BATCH) {
             if open.is_empty() {
@@ -129,7 +131,8 @@ impl StateSource<'_, '_> {
         Ok(())
     }
 
-    /// The first sequence of a chain, up to a last one, from which on its events reach one of these places.
+    /// The first sequence of a chain, up to a last one, from which on its events reach one of these
+    /// places.
     fn first_reaching(
         &mut self,
         chain: i64,
@@ -203,15 +206,15 @@ impl Source for StateSource<'_, '_> {
 
     fn auth_difference(&mut self, states: &[StateMap]) -> Result<Vec<EventNumber>, store::Error> {
         let Some((first, others)) = states.split_first() else { return Ok(Vec::new()) };
-        let mut conflicted = BTreeMap::new();
+        let mut conflicted = BTreeSet::new();
         for other in others {
             for item in first.diff(other) {
-                conflicted.insert(diff_key(&item), ());
+                conflicted.insert(diff_key(&item));
             }
         }
         let mut reached = Vec::with_capacity(states.len());
         for state in states {
-            let numbers = conflicted.keys().filter_map(|key| state.get(key).copied());
+            let numbers = conflicted.iter().filter_map(|key| state.get(key).copied());
             let maps = self.reached(&numbers.collect::<Vec<_>>())?;
             let mut all = BTreeMap::new();
             for (chain, sequence) in maps.values().flat_map(|map| map.iter()) {
@@ -271,7 +274,8 @@ pub(crate) fn diff_key(
     item: &imbl::ordmap::DiffItem<'_, '_, StateKeyNumber, EventNumber>,
 ) -> StateKeyNumber {
     match item {
-        imbl::ordmap::DiffItem::Add(key, _) | imbl::ordmap::DiffItem::Remove(key, _) => **key,
-        imbl::ordmap::DiffItem::Update { old: (key, _), .. } => **key,
+        imbl::ordmap::DiffItem::Add(key, _)
+        | imbl::ordmap::DiffItem::Remove(key, _)
+        | imbl::ordmap::DiffItem::Update { old: (key, _), .. } => **key,
     }
 }

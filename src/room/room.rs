@@ -24,7 +24,8 @@ pub(crate) struct Core {
     pub(crate) number: RoomNumber,
     pub(crate) id: OwnedRoomId,
     pub(crate) rules: &'static Rules,
-    /// The speculative tip: what the room will be once everything in flight is committed. Its lock is the room queue.
+    /// The speculative tip: what the room will be once everything in flight is committed. Its lock
+    /// is the room queue.
     pub(crate) tip: Mutex<Tip>,
     view: ArcSwap<RoomView>,
     position: AtomicU64,
@@ -59,7 +60,8 @@ impl Core {
 
     /// Shows what was just committed. Called on the writer's thread, in the order of commits.
     pub(crate) fn show(&self, view: Arc<RoomView>, position: Position) {
-        // First the position: whoever takes the view and asks for the position afterwards gets one that covers it.
+        // First the position: whoever takes the view and asks for the position afterwards gets one
+        // that covers it.
         self.position.fetch_max(position.0, Ordering::Release);
         self.view.store(view);
     }
@@ -87,7 +89,8 @@ impl Core {
         self.published.store(published, Ordering::Release);
     }
 
-    /// Waits until no change of this room is in flight. Meaningful only for whoever holds the queue.
+    /// Waits until no change of this room is in flight. Meaningful only for whoever holds the
+    /// queue.
     pub(crate) async fn settle(&self) {
         loop {
             let mut landed = std::pin::pin!(self.landed.notified());
@@ -100,8 +103,8 @@ impl Core {
     }
 }
 
-/// A change on its way through the writer. It lands when the writer drops it; unless it was committed by then, the
-/// tip is broken.
+/// A change on its way through the writer. It lands when the writer drops it; unless it was
+/// committed by then, the tip is broken.
 pub(crate) struct Flight {
     core: Arc<Core>,
     committed: AtomicBool,

@@ -1,7 +1,7 @@
 //! The handle on all rooms: what it is made from, and how a room is found.
 //!
-//! Invariant: at most one [`Core`] of a room is alive, because its lock is the room's queue. The registry knows the living
-//! ones; the cache keeps those that are in use, within its budget.
+//! Invariant: at most one [`Core`] of a room is alive, because its lock is the room's queue. The
+//! registry knows the living ones; the cache keeps those that are in use, within its budget.
 
 use std::{
     collections::HashMap,
@@ -90,7 +90,7 @@ struct Registry {
 impl Rooms {
     /// Makes the handle.
     pub fn new(setup: Setup) -> Rooms {
-        let settings = setup.settings.load();
+        let settings = setup.settings.load_full();
         let weigh = |_: &RoomNumber, core: &Arc<Core>| {
             u32::try_from(core.view().weight()).unwrap_or(u32::MAX)
         };
@@ -113,7 +113,7 @@ impl Rooms {
             kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
             loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             joining: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
-            setup: setup.clone(),
+            setup,
         };
         Rooms { inner: Arc::new(inner) }
     }
@@ -130,16 +130,7 @@ impl Rooms {
 
     /// The room with this id, if this server is or was in it.
     pub async fn find(&self, id: &RoomId) -> Result<Option<Room>, RoomError> {
-        let at_hand = self.inner.setup.store.numbers().cached_room(id);
-        let number = match at_hand {
-            Some(number) => Some(number),
-            None => {
-                let id = id.to_owned();
-                let find = move |snapshot: &mut store::Snapshot<'_>| snapshot.find_room(&id);
-                self.inner.setup.store.read(find).await?
-            }
-        };
-        match number {
+        match self.inner.find_room_number(id).await? {
             Some(number) => self.find_by_number(number).await,
             None => Ok(None),
         }

@@ -1,4 +1,5 @@
-//! The settings of this crate; the daemon makes them from the configuration and a reload swaps them.
+//! The settings of this crate; the daemon makes them from the configuration and a reload swaps
+//! them.
 
 use std::sync::Arc;
 

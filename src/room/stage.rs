@@ -1,5 +1,6 @@
-//! Events on their way into a room, before the store has them: each is completed, authorized and put on a working copy of
-//! the tip, so that the next one sees it. Nothing of this is visible to anybody until the change is committed.
+//! Events on their way into a room, before the store has them: each is completed, authorized and
+//! put on a working copy of the tip, so that the next one sees it. Nothing of this is visible to
+//! anybody until the change is committed.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -259,8 +260,8 @@ impl<'r> Stage<'r> {
         Ok(())
     }
 
-    /// Puts a state event into the auth chain index, if it can be an auth event of others. It continues the chain of its predecessor, if that is
-    /// one of its auth events.
+    /// Puts a state event into the auth chain index, if it can be an auth event of others. It
+    /// continues the chain of its predecessor, if that is one of its auth events.
     pub(crate) async fn index(
         &mut self,
         body: &Arc<Body>,
@@ -289,17 +290,11 @@ impl<'r> Stage<'r> {
     /// Whether an event is the last of its chain, so that another one can go on behind it.
     async fn continues(&mut self, link: &Link) -> Result<Option<(i64, i64)>, RoomError> {
         let known = self.chain_ends.get(&link.chain).or(self.before.chain_ends.get(&link.chain));
-        let last = match known {
-            Some(last) => *last,
-            None => {
-                let chain = link.chain;
-                let read = self
-                    .inner
-                    .setup
-                    .store
-                    .read(move |snapshot| chains::last_sequence(snapshot, chain));
-                read.await?
-            }
+        let last = if let Some(last) = known {
+            *last
+        } else {
+            let (store, chain) = (&self.inner.setup.store, link.chain);
+            store.read(move |snapshot| chains::last_sequence(snapshot, chain)).await?
         };
         Ok((last == link.sequence).then_some((link.chain, last)))
     }

@@ -1,4 +1,5 @@
-//! Rooms for tests of this crate and of those above it, on a store of the test's. No part of the running server.
+//! Rooms for tests of this crate and of those above it, on a store of the test's. No part of the
+//! running server.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use store::{
 
 use crate::{AllowAll, Rooms, Settings, Setup};
 
-/// What rooms of a server with this name are made from; the same seed gives the same key and identifiers.
+/// What rooms of a server with this name are made from; the same seed gives the same key and
+/// identifiers.
 ///
 /// # Panics
 /// If the name is not valid.

@@ -1,5 +1,5 @@
-//! Joins by a third-party invitation: the identity server's signature turns it into an invitation by the user who made
-//! it, which only that user's server can send.
+//! Joins by a third-party invitation: the identity server's signature turns it into an invitation
+//! by the user who made it, which only that user's server can send.
 //!
 //! Spec: client-server API, "Third-party invites"; server-server API, "Third-party invites".
 

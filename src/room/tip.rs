@@ -1,7 +1,7 @@
 //! The speculative tip of a room: its state once everything in flight is committed.
 //!
-//! Invariant: the tip's view is the committed view plus the changes in flight, in order; `pending` holds the state
-//! events among them, which no cache may have yet.
+//! Invariant: the tip's view is the committed view plus the changes in flight, in order; `pending`
+//! holds the state events among them, which no cache may have yet.
 
 use std::{collections::HashMap, sync::Arc};
 

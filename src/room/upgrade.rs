@@ -75,7 +75,8 @@ impl Work for Close<'_> {
     }
 }
 
-/// Keeps the old room from being talked in: raises what sending and inviting need, where the sender may.
+/// Keeps the old room from being talked in: raises what sending and inviting need, where the sender
+/// may.
 struct Restrict<'u> {
     request: &'u UpgradeRoom,
     timestamp_ms: u64,
@@ -116,8 +117,9 @@ const POWER_LEVELS_TYPE: &str = "m.room.power_levels";
 impl Rooms {
     /// Replaces a room; the answer is the new one.
     ///
-    /// First the new room is built, with the aliases and the place in the directory moved in the same change; then the old one is closed. If that is interrupted,
-    /// the old room still works and can be upgraded again.
+    /// First the new room is built, with the aliases and the place in the directory moved in the
+    /// same change; then the old one is closed. If that is interrupted, the old room still works
+    /// and can be upgraded again.
     pub async fn upgrade(&self, request: UpgradeRoom) -> Result<OwnedRoomId, RoomError> {
         let rules = Rules::of(request.version.as_str())
             .ok_or_else(|| RoomError::UnsupportedVersion(request.version.clone()))?;

@@ -1,7 +1,8 @@
 //! The power levels of a room that replaces another one.
 //!
-//! The upgrading user must be able to send all that the new room begins with, also where the old room's levels would not
-//! let them; so they may be raised for that time. Creators who stand above every number must not be named.
+//! The upgrading user must be able to send all that the new room begins with, also where the old
+//! room's levels would not let them; so they may be raised for that time. Creators who stand above
+//! every number must not be named.
 //!
 //! Spec: client-server API, "Room Upgrades"; room version 12, "Authorization rules".
 

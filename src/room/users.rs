@@ -1,7 +1,7 @@
 //! A user's rooms: from a cache that is fed at each commit.
 //!
-//! Invariant: whoever loads a user's rooms misses nothing: from the moment on when the entry stands, commits are noted
-//! beside it, and they are applied on top of what was read.
+//! Invariant: whoever loads a user's rooms misses nothing: from the moment on when the entry
+//! stands, commits are noted beside it, and they are applied on top of what was read.
 
 use std::{collections::HashMap, sync::Arc};
 

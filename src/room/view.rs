@@ -1,7 +1,7 @@
 //! A room as one moment shows it: immutable, shared, read without the database.
 //!
-//! Invariant: everything here says the same as the state map. A new view is made from the one before by the keys that
-//! changed; nothing of the size of the state is copied.
+//! Invariant: everything here says the same as the state map. A new view is made from the one
+//! before by the keys that changed; nothing of the size of the state is copied.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ use store::{
 pub use crate::members::Member;
 use crate::{RoomError, members::Members};
 
-/// The well-known keys end here; events under them are kept with the view, since they are asked for all the time.
+/// The well-known keys end here; events under them are kept with the view, since they are asked for
+/// all the time.
 const PINNED_MAX: StateKeyNumber = StateKeyNumber(12);
 
 /// A committed, immutable picture of a room.
@@ -229,7 +230,8 @@ impl RoomView {
         self.state.get(&key).copied()
     }
 
-    /// The current state event under a well-known key (`store::numbers::NAME` and its like), without the database.
+    /// The current state event under a well-known key (`store::numbers::NAME` and its like),
+    /// without the database.
     pub fn state_pdu(&self, key: StateKeyNumber) -> Option<&Arc<Pdu>> {
         self.pinned(key).map(|body| body.pdu())
     }
@@ -309,8 +311,8 @@ impl RoomView {
         self.members.iter()
     }
 
-    /// Up to `most` joined or invited users other than `me`, oldest first: the heroes of a room without a name. When
-    /// there is nobody, those who are banned.
+    /// Up to `most` joined or invited users other than `me`, oldest first: the heroes of a room
+    /// without a name. When there is nobody, those who are banned.
     pub fn heroes(&self, me: UserNumber, most: usize) -> Vec<(UserNumber, Member)> {
         let others = |wanted: &[Membership]| {
             self.members()

@@ -11,7 +11,13 @@ use proto::{
 use store::{
     Snapshot,
     numbers::HISTORY_VISIBILITY,
-    room::{cache::EventCache, event::{Body, Event}, events, groups::GroupCache, keys::member_key},
+    room::{
+        cache::EventCache,
+        event::{Body, Event},
+        events,
+        groups::GroupCache,
+        keys::member_key,
+    },
 };
 
 use crate::Policy;
@@ -31,7 +37,8 @@ struct Outlook {
     membership: Membership,
 }
 
-/// A reader of one room, with the states that were looked into; most events share theirs with their neighbours.
+/// A reader of one room, with the states that were looked into; most events share theirs with their
+/// neighbours.
 pub struct Eye {
     sight: Sight,
     /// The reader's member key; `None` for somebody whom the store does not know.

@@ -9,8 +9,8 @@ use crate::{
     create::{CreateRoom, InitialState},
 };
 
-/// What bob sees of what alice says: before he is invited, while he is invited, while he is joined, after he left, and
-/// a stranger at all.
+/// What bob sees of what alice says: before he is invited, while he is invited, while he is joined,
+/// after he left, and a stranger at all.
 async fn seen(world: &World, visibility: &str) -> [bool; 6] {
     let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
     let content = serde_json::value::to_raw_value(&json!({ "history_visibility": visibility }));

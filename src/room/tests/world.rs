@@ -66,7 +66,11 @@ pub(in crate::tests) fn room_of(creator: &UserId, preset: RoomPreset) -> CreateR
 
 impl World {
     /// A new public room.
-    pub(in crate::tests) async fn public_room(&self, creator: &UserId, rules: &Rules) -> OwnedRoomId {
+    pub(in crate::tests) async fn public_room(
+        &self,
+        creator: &UserId,
+        rules: &Rules,
+    ) -> OwnedRoomId {
         let request = room_of(creator, RoomPreset::PublicChat);
         self.rooms.create(CreateRoom { version: Some(rules.version()), ..request }).await.unwrap()
     }
@@ -88,7 +92,12 @@ impl World {
         self.rooms.submit(Submission { room_id, draft, timestamp_ms: None, txn: None }).await
     }
 
-    pub(in crate::tests) async fn say(&self, sender: &UserId, room: &RoomId, body: &str) -> OwnedEventId {
+    pub(in crate::tests) async fn say(
+        &self,
+        sender: &UserId,
+        room: &RoomId,
+        body: &str,
+    ) -> OwnedEventId {
         let content = json!({ "msgtype": "m.text", "body": body });
         self.submit(sender, room, ("m.room.message", None, content)).await.unwrap().event_id
     }
@@ -104,11 +113,19 @@ impl World {
         Ok(submitted.event_id)
     }
 
-    pub(in crate::tests) async fn join(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
+    pub(in crate::tests) async fn join(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+    ) -> Result<Submitted, RoomError> {
         self.rooms.join(own(user, room)).await
     }
 
-    pub(in crate::tests) async fn leave(&self, user: &UserId, room: &RoomId) -> Result<Submitted, RoomError> {
+    pub(in crate::tests) async fn leave(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+    ) -> Result<Submitted, RoomError> {
         self.rooms.leave(own(user, room)).await
     }
 

@@ -26,19 +26,12 @@ const OF_ROOM: &str = "SELECT id FROM room_alias WHERE room = $1 ORDER BY id LIM
 const MOVE: &str = "UPDATE room_alias SET room = $2 WHERE room = $1";
 
 /// Adds an alias, unless it is taken; says whether it was free.
-pub fn insert(
-    txn: &mut WriteTxn<'_>,
-    alias: &RoomAliasId,
-    row: AliasRow,
-) -> Result<bool, Error> {
+pub fn insert(txn: &mut WriteTxn<'_>, alias: &RoomAliasId, row: AliasRow) -> Result<bool, Error> {
     Ok(txn.execute(INSERT, params![alias, row.room, row.creator])? == 1)
 }
 
 /// Where an alias points.
-pub fn find(
-    snapshot: &mut Snapshot<'_>,
-    alias: &RoomAliasId,
-) -> Result<Option<AliasRow>, Error> {
+pub fn find(snapshot: &mut Snapshot<'_>, alias: &RoomAliasId) -> Result<Option<AliasRow>, Error> {
     snapshot.query_optional(FIND, params![alias], |row| {
         Ok(AliasRow { room: row.number(0)?, creator: row.number(1)? })
     })
@@ -59,11 +52,7 @@ pub fn list(
 }
 
 /// Points all aliases of one room at another.
-pub fn move_all(
-    txn: &mut WriteTxn<'_>,
-    from: RoomNumber,
-    to: RoomNumber,
-) -> Result<(), Error> {
+pub fn move_all(txn: &mut WriteTxn<'_>, from: RoomNumber, to: RoomNumber) -> Result<(), Error> {
     txn.execute(MOVE, params![from, to])?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Events that are kept ready, found by number.
 //!
-//! Invariants. (1) At most one [`Body`] of an event is in memory: whoever loads an event gets the body that is there, so
-//! that a redaction reaches every holder. (2) What a reader with an older snapshot loads cannot replace what a commit
-//! has put here: numbers that changed lately take nothing that was read.
+//! Invariants. (1) At most one [`Body`] of an event is in memory: whoever loads an event gets the
+//! body that is there, so that a redaction reaches every holder. (2) What a reader with an older
+//! snapshot loads cannot replace what a commit has put here: numbers that changed lately take
+//! nothing that was read.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -15,7 +16,8 @@ use proto::{number::EventNumber, pdu::Pdu};
 
 use super::event::{Body, Event};
 
-/// How many numbers are remembered as changed lately. Far more than change within a snapshot's greatest age.
+/// How many numbers are remembered as changed lately. Far more than change within a snapshot's
+/// greatest age.
 const CHANGED_MAX: usize = 65_536;
 /// How many bodies may be known before those that are gone are swept out.
 const SWEEP_MIN: usize = 1_024;
@@ -62,7 +64,8 @@ impl EventCache {
         self.events.insert(event.number(), Arc::clone(event));
     }
 
-    /// As [`EventCache::insert_committed`], for an event that was stored before and has got a place or an outcome now.
+    /// As [`EventCache::insert_committed`], for an event that was stored before and has got a place
+    /// or an outcome now.
     pub fn replace_committed(&self, event: &Arc<Event>) {
         let mut live = self.live.lock();
         live.change(event.number());
@@ -71,12 +74,14 @@ impl EventCache {
         self.events.insert(event.number(), Arc::clone(event));
     }
 
-    /// Puts an event here that was read from a snapshot, unless it changed lately. The body that counts comes back.
+    /// Puts an event here that was read from a snapshot, unless it changed lately. The body that
+    /// counts comes back.
     pub fn insert_loaded(&self, event: Event) -> Arc<Event> {
         let number = event.number();
         let mut live = self.live.lock();
         if live.changed.contains(&number) {
-            // The entry that the commit made is right; this one serves its reader, with the right body if there is one.
+            // The entry that the commit made is right; this one serves its reader, with the right
+            // body if there is one.
             let body = live.bodies.get(&number).and_then(Weak::upgrade);
             drop(live);
             return Arc::new(Event { body: body.unwrap_or(Arc::clone(&event.body)), ..event });

@@ -1,8 +1,9 @@
 //! The auth chain index: what is reachable from an event through auth events, without a walk.
 //!
-//! Each state event stands in a chain at a sequence, and a chain's later events reach its earlier ones; so all that an event reaches is a map from
-//! chain to the greatest sequence. The map is stored as [`levels`] describes, made from that of an auth event. A chain's
-//! number is that of its first event.
+//! Each state event stands in a chain at a sequence, and a chain's later events reach its earlier
+//! ones; so all that an event reaches is a map from chain to the greatest sequence. The map is
+//! stored as [`levels`] describes, made from that of an auth event. A chain's number is that of its
+//! first event.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -105,7 +106,8 @@ impl ChainCache {
         Ok(found)
     }
 
-    /// What an event reaches, with all the bases of its map; empty for an event that is not in the index.
+    /// What an event reaches, with all the bases of its map; empty for an event that is not in the
+    /// index.
     pub fn path(&self, snapshot: &mut Snapshot<'_>, event: EventNumber) -> Result<Path, Error> {
         let mut path = Path::new();
         let mut next = Some(event.0);

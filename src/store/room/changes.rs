@@ -1,4 +1,5 @@
-//! State changes: each positioned change of a room's current state, and the state that was current at a position.
+//! State changes: each positioned change of a room's current state, and the state that was current
+//! at a position.
 
 use proto::number::{EventNumber, Position, RoomNumber, StateGroup, StateKeyNumber};
 

@@ -1,4 +1,5 @@
-//! The public directory: the published rooms, with a summary of each that is kept as the room changes.
+//! The public directory: the published rooms, with a summary of each that is kept as the room
+//! changes.
 
 use proto::number::RoomNumber;
 use ruma::OwnedRoomId;

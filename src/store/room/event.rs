@@ -1,7 +1,9 @@
-//! An event as every reader shares it: its number, its form for clients serialised once, and what the store knows of it.
+//! An event as every reader shares it: its number, its form for clients serialised once, and what
+//! the store knows of it.
 //!
-//! Invariant: there is at most one [`Body`] of an event in memory (see [`super::cache::EventCache`]), and it is told of a
-//! redaction when that is committed; so whoever holds an event, the log included, serves it redacted from then on.
+//! Invariant: there is at most one [`Body`] of an event in memory (see
+//! [`super::cache::EventCache`]), and it is told of a redaction when that is committed; so whoever
+//! holds an event, the log included, serves it redacted from then on.
 
 use std::sync::{Arc, OnceLock};
 
@@ -48,7 +50,8 @@ impl Outcome {
 /// Where an event stands in its room's timeline order. Pagination goes by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// One more than the deepest known previous event; a claimed depth counts only where none is known.
+    /// One more than the deepest known previous event; a claimed depth counts only where none is
+    /// known.
     pub depth: i64,
     /// The position of the timeline row; negative for what was put in as backfill.
     pub position: i64,
@@ -209,7 +212,8 @@ impl Event {
         self.body.weight() + size_of::<Self>()
     }
 
-    /// Writes the event for one reader: the shared client body, with the reader's `unsigned` spliced in.
+    /// Writes the event for one reader: the shared client body, with the reader's `unsigned`
+    /// spliced in.
     pub fn write(&self, reader: Reader<'_>, out: &mut String) {
         let unsigned = self.unsigned(reader);
         let pdu = self.pdu();

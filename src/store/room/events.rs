@@ -34,7 +34,8 @@ static EVENTS: Batch = Batch {
     conflict: Conflict::Fail,
 };
 
-const LOAD: &str = "SELECT event.number, event.room, id, json, outcome, key_, event.state_group, replaces,
+const LOAD: &str =
+    "SELECT event.number, event.room, id, json, outcome, key_, event.state_group, replaces,
         redacted_by, event.depth, event.position, version
     FROM event JOIN room ON room.number = event.room WHERE event.number IN_INTS($1)";
 
@@ -293,11 +294,7 @@ fn read_row(row: Row<'_>) -> Result<Raw, Error> {
         replaces: None,
         body: Arc::new(Body::new(number, Arc::new(pdu))),
     };
-    Ok(Raw {
-        event,
-        replaces: row.number_optional(7)?,
-        redacted_by: row.number_optional(8)?,
-    })
+    Ok(Raw { event, replaces: row.number_optional(7)?, redacted_by: row.number_optional(8)? })
 }
 
 fn outcome(code: i64) -> Result<Outcome, Error> {

@@ -20,7 +20,8 @@ const LIST: &str = "SELECT missing, event FROM gap WHERE room = $1
 const WANTED: &str = "SELECT DISTINCT event FROM gap WHERE room = $1 AND wanted = 1
     ORDER BY event DESC LIMIT $2";
 
-/// Notes that an event's previous event is missing, and whether it shall be had as soon as somebody can give it.
+/// Notes that an event's previous event is missing, and whether it shall be had as soon as somebody
+/// can give it.
 pub fn insert(
     txn: &mut WriteTxn<'_>,
     room: RoomNumber,
@@ -32,11 +33,7 @@ pub fn insert(
 }
 
 /// Notes that an event is here now.
-pub fn remove(
-    txn: &mut WriteTxn<'_>,
-    room: RoomNumber,
-    missing: &EventId,
-) -> Result<(), Error> {
+pub fn remove(txn: &mut WriteTxn<'_>, room: RoomNumber, missing: &EventId) -> Result<(), Error> {
     txn.execute(REMOVE, params![room, missing])?;
     Ok(())
 }

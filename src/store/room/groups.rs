@@ -102,11 +102,7 @@ impl GroupCache {
     }
 
     /// A whole state.
-    pub fn map(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        group: StateGroup,
-    ) -> Result<StateMap, Error> {
+    pub fn map(&self, snapshot: &mut Snapshot<'_>, group: StateGroup) -> Result<StateMap, Error> {
         if let Some(map) = self.maps.get(&group) {
             return Ok(map);
         }

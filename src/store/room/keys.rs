@@ -1,5 +1,6 @@
-//! The numbers of state keys. That of an `m.room.member` event is its user's number, negated: so members need no rows of their own,
-//! and a state map tells members from everything else without asking.
+//! The numbers of state keys. That of an `m.room.member` event is its user's number, negated: so
+//! members need no rows of their own, and a state map tells members from everything else without
+//! asking.
 
 use proto::number::{StateKeyNumber, UserNumber};
 use ruma::UserId;
@@ -54,8 +55,8 @@ pub fn load(snapshot: &mut Snapshot<'_>, key: StateKeyNumber) -> Result<StateKey
     }
 }
 
-/// The user whose membership a pair is about. A member event whose state key is no user id is denied by the authorization rules, so that it
-/// does not matter that it counts as any other key.
+/// The user whose membership a pair is about. A member event whose state key is no user id is
+/// denied by the authorization rules, so that it does not matter that it counts as any other key.
 pub fn member_user<'a>(event_type: &str, state_key: &'a str) -> Option<&'a UserId> {
     if event_type == MEMBER { <&UserId>::try_from(state_key).ok() } else { None }
 }

@@ -1,10 +1,12 @@
 //! Persistent maps of numbers, stored as deltas on levels.
 //!
-//! The maps form trees: each is made from a parent by a few changes. A map at depth *d* stores what differs from its
-//! ancestor at depth *d & (d - 1)*, its base; so a map of depth *d* is as many bases away from its root as *d* has bits
-//! set, and over a chain of *n* maps of one change each the stored changes are *n · log₂(n) / 2* in all.
+//! The maps form trees: each is made from a parent by a few changes. A map at depth *d* stores what
+//! differs from its ancestor at depth *d & (d - 1)*, its base; so a map of depth *d* is as many
+//! bases away from its root as *d* has bits set, and over a chain of *n* maps of one change each
+//! the stored changes are *n · log₂(n) / 2* in all.
 //!
-//! Invariant: entries of a delta are sorted by key, and no key stands twice. The value [`REMOVED`] removes a key.
+//! Invariant: entries of a delta are sorted by key, and no key stands twice. The value [`REMOVED`]
+//! removes a key.
 
 use std::sync::Arc;
 
@@ -58,8 +60,9 @@ impl Node {
             delta = merge(&node.delta, &delta);
         }
         if base == 0 {
-            // Relative to a root the deltas grow to the size of the map; there it is as cheap to leave out what was
-            // removed only if the root never had it, which is not worth looking up.
+            // Relative to a root the deltas grow to the size of the map; there it is as cheap to
+            // leave out what was removed only if the root never had it, which is not worth looking
+            // up.
             debug_assert!(base_number.is_some(), "a path ends in its root");
         }
         Self { number, base: base_number, depth, delta }
@@ -117,7 +120,8 @@ fn sorted(mut entries: Vec<(i64, i64)>) -> Delta {
     out.into()
 }
 
-/// A delta as bytes: each key and value as its difference from the one before, in zigzag and base 128.
+/// A delta as bytes: each key and value as its difference from the one before, in zigzag and base
+/// 128.
 pub fn encode(delta: &[(i64, i64)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(delta.len() * 5);
     let (mut key_before, mut value_before) = (0_i64, 0_i64);

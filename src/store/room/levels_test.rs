@@ -1,4 +1,5 @@
-//! The maps keep what was put in, are few bases away from their roots, and do not grow faster than they should.
+//! The maps keep what was put in, are few bases away from their roots, and do not grow faster than
+//! they should.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,13 +25,18 @@ proptest! {
         steps in prop::collection::vec(step(), 1..200),
     ) {
         let root = Arc::new(Node::root(1, vec![(3, 7)]));
-        let mut maps: Vec<(Path, BTreeMap<i64, i64>)> = vec![(vec![root], BTreeMap::from([(3, 7)]))];
+        let first = (vec![root], BTreeMap::from([(3, 7)]));
+        let mut maps: Vec<(Path, BTreeMap<i64, i64>)> = vec![first];
         for (number, step) in (2..).zip(steps) {
             let last = maps.len() - 1;
             let (parent, mut expected) =
                 maps[if forks { step.parent.index(maps.len()) } else { last }].clone();
             for (key, value) in &step.changes {
-                if *value == REMOVED { expected.remove(key); } else { expected.insert(*key, *value); }
+                if *value == REMOVED {
+                    expected.remove(key);
+                } else {
+                    expected.insert(*key, *value);
+                }
             }
             let node = Arc::new(Node::child(number, &parent, step.changes));
             prop_assert_eq!(&decode(&encode(&node.delta)).unwrap(), &node.delta);

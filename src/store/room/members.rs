@@ -1,4 +1,5 @@
-//! Members of rooms as the current states say: one row for each user who ever was anything in a room.
+//! Members of rooms as the current states say: one row for each user who ever was anything in a
+//! room.
 
 use proto::{
     number::{EventNumber, Position, RoomNumber, UserNumber},
@@ -112,11 +113,7 @@ pub fn remove(txn: &mut WriteTxn<'_>, room: RoomNumber, user: UserNumber) -> Res
 }
 
 /// Has a user forget a room that was left; says whether it was.
-pub fn forget(
-    txn: &mut WriteTxn<'_>,
-    room: RoomNumber,
-    user: UserNumber,
-) -> Result<bool, Error> {
+pub fn forget(txn: &mut WriteTxn<'_>, room: RoomNumber, user: UserNumber) -> Result<bool, Error> {
     Ok(txn.execute(FORGET, params![room, user])? == 1)
 }
 
@@ -134,10 +131,7 @@ pub fn list_present(
 }
 
 /// A user's rooms, those left and forgotten included.
-pub fn list_of_user(
-    snapshot: &mut Snapshot<'_>,
-    user: UserNumber,
-) -> Result<Vec<UserRow>, Error> {
+pub fn list_of_user(snapshot: &mut Snapshot<'_>, user: UserNumber) -> Result<Vec<UserRow>, Error> {
     snapshot.query(OF_USER, params![user], |row| read_user_row(user, row))
 }
 

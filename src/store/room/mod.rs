@@ -1,4 +1,5 @@
-//! The tables of rooms: one file per family. Layer `room` decides; what stands here only reads and writes.
+//! The tables of rooms: one file per family. Layer `room` decides; what stands here only reads and
+//! writes.
 
 pub mod aliases;
 pub mod cache;

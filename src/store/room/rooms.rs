@@ -1,4 +1,5 @@
-//! The rows of rooms: version, current state, forward extremities. One row that changes with every event.
+//! The rows of rooms: version, current state, forward extremities. One row that changes with every
+//! event.
 
 use proto::number::{EventNumber, Position, RoomNumber, StateGroup};
 
@@ -49,18 +50,15 @@ pub fn insert(txn: &mut WriteTxn<'_>, row: &RoomRow) -> Result<(), Error> {
     Ok(())
 }
 
-/// Notes the version of a room that is not known yet, so that its events can be stored. [`update`] from revision 0 makes
-/// it known.
-pub fn insert_stub(
-    txn: &mut WriteTxn<'_>,
-    number: RoomNumber,
-    version: &str,
-) -> Result<(), Error> {
+/// Notes the version of a room that is not known yet, so that its events can be stored. [`update`]
+/// from revision 0 makes it known.
+pub fn insert_stub(txn: &mut WriteTxn<'_>, number: RoomNumber, version: &str) -> Result<(), Error> {
     txn.execute(INSERT_STUB, params![number, version])?;
     Ok(())
 }
 
-/// Replaces a room's row, if its revision is still the one that the change was made from; says whether it was.
+/// Replaces a room's row, if its revision is still the one that the change was made from; says
+/// whether it was.
 pub fn update(txn: &mut WriteTxn<'_>, row: &RoomRow, from_revision: u64) -> Result<bool, Error> {
     let tips = levels::encode_list(row.tips.iter().map(|tip| tip.0));
     let changed = txn.execute(

@@ -1,5 +1,5 @@
-//! The timelines: which events a room shows, in either of two orders. By place (depth, then position), as pagination goes; by
-//! position, as they came.
+//! The timelines: which events a room shows, in either of two orders. By place (depth, then
+//! position), as pagination goes; by position, as they came.
 
 use proto::number::{EventNumber, Position, RoomNumber};
 
@@ -38,7 +38,8 @@ pub const NEWEST_PLACE: Place = Place { depth: i64::MAX, position: i64::MAX };
 /// The place before everything.
 pub const OLDEST_PLACE: Place = Place { depth: i64::MIN, position: i64::MIN };
 
-/// The rows from a place on back to older ones, that of the place itself first; only those up to a position.
+/// The rows from a place on back to older ones, that of the place itself first; only those up to a
+/// position.
 pub fn list_backward(
     snapshot: &mut Snapshot<'_>,
     room: RoomNumber,

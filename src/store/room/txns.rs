@@ -31,14 +31,12 @@ pub fn insert(
 }
 
 /// The event that was sent with this before.
-pub fn find(
-    snapshot: &mut Snapshot<'_>,
-    hash: TxnHash,
-) -> Result<Option<OwnedEventId>, Error> {
+pub fn find(snapshot: &mut Snapshot<'_>, hash: TxnHash) -> Result<Option<OwnedEventId>, Error> {
     snapshot.query_optional(FIND, params![hash], |row| row.id(0))
 }
 
-/// The transaction ids of those of these events that the device sent. They must be events of the device's user.
+/// The transaction ids of those of these events that the device sent. They must be events of the
+/// device's user.
 pub fn list_of_events(
     snapshot: &mut Snapshot<'_>,
     events: &[EventNumber],
@@ -47,9 +45,8 @@ pub fn list_of_events(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    snapshot.query(OF_EVENTS, params![events, device], |row| {
-        Ok((row.number(0)?, row.text(1)?.into()))
-    })
+    snapshot
+        .query(OF_EVENTS, params![events, device], |row| Ok((row.number(0)?, row.text(1)?.into())))
 }
 
 /// Forgets the transaction ids of all events before this one; says how many.

@@ -1,4 +1,5 @@
--- One row for each event, whatever became of it. An event in a timeline has a place there: (depth, position).
+-- One row for each event, whatever became of it. An event in a timeline has a place there:
+-- (depth, position).
 CREATE TABLE event (
     number BIGINT PRIMARY KEY,
     room BIGINT NOT NULL,
@@ -35,7 +36,8 @@ CREATE TABLE room (
     position BIGINT NOT NULL
 );
 
--- Persistent maps from state key to event. A group tells what differs from its base, an ancestor that lies so far back that every group is
+-- Persistent maps from state key to event. A group tells what differs from its base, an ancestor
+-- that lies so far back that every group is
 -- a logarithmic number of bases away from its root.
 CREATE TABLE state_group (
     number BIGINT PRIMARY KEY,
@@ -74,7 +76,8 @@ CREATE TABLE member (
 
 CREATE INDEX member_user ON member (user_, room);
 
--- What is reachable through auth events: each state event stands in a chain, and reaches each chain up to a sequence. The map from chain to
+-- What is reachable through auth events: each state event stands in a chain, and reaches each
+-- chain up to a sequence. The map from chain to
 -- sequence is stored as state groups are; its base is an auth event.
 CREATE TABLE auth_chain (
     event BIGINT PRIMARY KEY,

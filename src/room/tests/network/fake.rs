@@ -6,10 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::{
-    signing::VerifyKey,
-    verify::VerifyKeys,
-};
+use proto::{signing::VerifyKey, verify::VerifyKeys};
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
 };

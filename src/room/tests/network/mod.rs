@@ -1,5 +1,5 @@
-//! Several servers with a network that loses, delays, reorders and repeats, and falls apart: once it is healed, they
-//! agree.
+//! Several servers with a network that loses, delays, reorders and repeats, and falls apart: once
+//! it is healed, they agree.
 
 mod fake;
 mod play;

@@ -1,5 +1,6 @@
-//! What happens on the network: users of all servers talk, come and go, ban each other and change powers, all at once and
-//! in bad weather. Then it clears up, each server says one more thing, and all hold the same.
+//! What happens on the network: users of all servers talk, come and go, ban each other and change
+//! powers, all at once and in bad weather. Then it clears up, each server says one more thing, and
+//! all hold the same.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -142,8 +143,7 @@ impl Play {
                 println!("all are together again");
                 self.network.cut_off([]);
             }
-            let (one, two, ()) =
-                tokio::join!(self.act(), self.act(), self.network.deliver_one());
+            let (one, two, ()) = tokio::join!(self.act(), self.act(), self.network.deliver_one());
             for done in [one, two] {
                 match done {
                     Ok(submitted) => self.acknowledged.push(submitted.event_id),
@@ -171,7 +171,8 @@ impl Play {
         }
     }
 
-    /// Finds the first event around which servers hold different states, to say more than that they disagree in the end.
+    /// Finds the first event around which servers hold different states, to say more than that they
+    /// disagree in the end.
     async fn check_each_event(&self) {
         let nodes = self.network.nodes();
         for id in &self.acknowledged {
@@ -270,9 +271,7 @@ async fn state_after(
     by_id(&read.await.unwrap())
 }
 
-fn by_id(
-    state: &[Arc<store::room::event::Event>],
-) -> BTreeMap<(String, String), OwnedEventId> {
+fn by_id(state: &[Arc<store::room::event::Event>]) -> BTreeMap<(String, String), OwnedEventId> {
     let entries = state.iter().map(|event| {
         let pdu = event.pdu();
         let key = (pdu.type_str().to_owned(), pdu.state_key().unwrap().to_owned());
