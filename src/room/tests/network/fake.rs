@@ -18,8 +18,12 @@ use store::{
 };
 
 use crate::{
-    Rooms,
-    receive::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds},
+    RoomError, Rooms,
+    admit::Ready,
+    receive::{
+        Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, Received, StateIds,
+        parse,
+    },
     resident::{numbers_before, raw_event},
     resolve::StateSource,
     testing,
@@ -139,6 +143,26 @@ impl Network {
         }
     }
 
+    /// Delivers everything that is under way.
+    pub(super) async fn deliver_parcels(&self) {
+        while !self.is_quiet() {
+            self.deliver_one().await;
+        }
+    }
+
+    /// Loses everything that is under way.
+    pub(super) fn forget_parcels(&self) {
+        self.parcels.lock().clear();
+    }
+
+    /// Takes an event that is under way out of the network: its text.
+    pub(super) fn take_parcel(&self, id: &EventId) -> String {
+        let mut parcels = self.parcels.lock();
+        let place = parcels.iter().position(|parcel| parcel.event.event_id() == id);
+        let parcel = parcels.remove(place.unwrap()).unwrap();
+        parcel.event.pdu().json().to_owned()
+    }
+
     /// Sends one server's own new events to all others.
     fn post(&self, from: &ServerName, event: &Arc<Event>) {
         if event.pdu().sender().server_name() != from {
@@ -217,11 +241,27 @@ impl Node {
             let mut ids = |numbers| {
                 let loaded = events::load_all(source.snapshot, &sight.events, numbers)?;
                 let ids = loaded.iter().map(|event| event.event_id().to_owned());
-                Ok::<_, crate::RoomError>(ids.collect())
+                Ok::<_, RoomError>(ids.collect())
             };
-            Ok::<_, crate::RoomError>(StateIds { state: ids(&state)?, auth_chain: ids(&chain)? })
+            Ok::<_, RoomError>(StateIds { state: ids(&state)?, auth_chain: ids(&chain)? })
         });
         Some(read.await.unwrap())
+    }
+}
+
+impl Rooms {
+    /// Takes an event whose previous events are missing as if its own server had told that the
+    /// room's state did not change there.
+    pub(super) async fn admit_alone(
+        &self,
+        room: &RoomId,
+        json: &str,
+    ) -> Result<Received, RoomError> {
+        let room = self.find(room).await?.unwrap();
+        let signed = parse(&raw_event(json)?, room.id(), room.rules())?;
+        let (pdu, _) = self.verify_all(vec![signed]).await?.pop().unwrap();
+        let told = vec![room.view().state().clone()];
+        self.admit(&room.0, &Ready { pdu, told, anew: false }).await
     }
 }
 

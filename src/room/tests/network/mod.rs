@@ -2,4 +2,5 @@
 //! it is healed, they agree.
 
 mod fake;
+mod outcomes;
 mod play;

@@ -157,18 +157,12 @@ impl Play {
 
     /// Everything gets through; each server says one more thing.
     async fn clear_up(&mut self) {
-        self.deliver_all().await;
+        self.network.deliver_parcels().await;
         for node in self.network.nodes() {
             let said = world(node).say(&user(node, "admin"), &self.room, "at last").await;
             self.acknowledged.push(said);
         }
-        self.deliver_all().await;
-    }
-
-    async fn deliver_all(&self) {
-        while !self.network.is_quiet() {
-            self.network.deliver_one().await;
-        }
+        self.network.deliver_parcels().await;
     }
 
     /// Finds the first event around which servers hold different states, to say more than that they
