@@ -8,12 +8,15 @@ use std::ops::Range;
 
 use parking_lot::Mutex;
 use proto::number::{EventNumber, StateGroup};
-use store::{Sequence, Store};
+use store::{Sequence, Store, room::txns};
 
 use crate::RoomError;
 
 /// How many numbers one block has.
 const BLOCK: i64 = 4096;
+/// Of how many of the newest events the transaction ids are kept. A client that repeats a request
+/// does so within moments.
+const TXNS_KEPT: i64 = 262_144;
 
 /// The blocks in use.
 pub(crate) struct Numbering {
@@ -42,6 +45,9 @@ impl Numbering {
             }
             let fresh = self.store.write(move |txn| {
                 let first = txn.next_number(sequence);
+                if sequence == Sequence::Event {
+                    txns::prune(txn, EventNumber(first - TXNS_KEPT))?;
+                }
                 let last = (1..BLOCK).map(|_| txn.next_number(sequence)).last().unwrap_or(first);
                 Ok::<_, RoomError>(first..last + 1)
             });
