@@ -1,3 +1,5 @@
+//! Tests of the authorization rules, room version by room version.
+
 use serde_json::{Value as Json, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the form that clients get.
+
 use serde_json::{Value as Json, json};
 
 use super::*;

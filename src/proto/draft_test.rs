@@ -1,3 +1,5 @@
+//! Tests of our own events: completed, hashed, signed, and checked by another implementation.
+
 use ruma::server_name;
 use serde_json::json;
 

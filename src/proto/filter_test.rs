@@ -1,3 +1,5 @@
+//! Tests of event filters.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of canonical JSON, strict and lenient.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of event format, identifiers and limits.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of power levels.
+
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};

@@ -1,3 +1,5 @@
+//! Tests of redaction in every room version.
+
 use ruma::{CanonicalJsonObject, canonical_json::redact as ruma_redact};
 use serde_json::{Value as Json, json};
 

@@ -1,3 +1,5 @@
+//! Tests of the table of room versions.
+
 use super::*;
 
 #[test]

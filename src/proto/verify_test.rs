@@ -1,3 +1,5 @@
+//! Tests of the checks of signatures and hashes.
+
 use std::collections::BTreeMap;
 
 use ruma::{

@@ -1,3 +1,5 @@
+//! Tests of history visibility.
+
 use HistoryVisibility::{Invited, Joined, Shared, WorldReadable};
 use Membership::{Ban, Invite, Join, Knock, Leave};
 

@@ -289,7 +289,8 @@ pub(crate) fn check_displayname(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether it is an `mxc://` URI is not looked at, as in Synapse: bridges put other addresses there.
+/// Whether it is an `mxc://` URI is not looked at, as in Synapse: bridges put other addresses
+/// there.
 fn check_avatar(url: &str) -> Result<(), Error> {
     if url.chars().count() > MAX_AVATAR_URL {
         return Err(Error::InvalidParam("the avatar's address is too long".to_owned()));
