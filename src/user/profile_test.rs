@@ -62,7 +62,7 @@ async fn bad_fields_are_refused() {
         }
         for (field, value) in [
             ("displayname", json!("x".repeat(257))),
-            ("avatar_url", json!("https://example.org/a.png")),
+            ("avatar_url", json!(format!("mxc://example.org/{}", "a".repeat(1000)))),
             ("m.tz", json!(1)),
         ] {
             let answer = set(&world, &alice, field, value).await;
