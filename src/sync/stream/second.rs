@@ -77,10 +77,14 @@ pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
 /// The departures that the user has not forgotten. A client that still knows the room as joined is
 /// told of its end all the same, once: another device of the user may have been quick to forget.
 async fn remembered(look: &Look, mut left: Vec<Departure>) -> Result<Vec<Departure>, Error> {
-    let is_first = look.since.is_none();
-    if is_first && !left.is_empty() {
+    let since = look.since.map(|since| since.position);
+    let is_new =
+        |departure: &Departure| since.is_some_and(|since| departure.membership.position > since);
+    if !left.iter().all(is_new) {
         let rooms = look.inner.parts.rooms.memberships(look.requester.user()).await?;
-        left.retain(|departure| rooms.get(&departure.room).is_some_and(|room| !room.forgotten));
+        let is_forgotten =
+            |departure: &Departure| rooms.get(&departure.room).is_none_or(|room| room.forgotten);
+        left.retain(|departure| is_new(departure) || !is_forgotten(departure));
     }
     Ok(left)
 }

@@ -261,6 +261,10 @@ async fn the_end_of_a_forgotten_room_is_told_once() {
         world.rooms.forget(bob.id(), &room).await.unwrap();
         assert!(left(&bob.sync().await, &room).is_object());
         assert!(left(&bob.sync().await, &room).is_null());
+        bob.filter = with_left();
+        let mut whole = bob.request();
+        whole.full_state = true;
+        assert!(left(&bob.ask(whole).await.unwrap(), &room).is_null());
     })
     .await;
 }
