@@ -3,10 +3,18 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
+    os::fd::AsFd,
     path::Path,
 };
 
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr},
+    },
+};
 
 use crate::failure::Failure;
 
@@ -75,17 +83,47 @@ impl Drop for Echo {
     }
 }
 
+/// Lets the held signals do what they do; one that waits does it now.
+struct Held(SigSet);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.thread_unblock();
+    }
+}
+
+/// Asks for a line that is not shown. Signals that end or stop the process meanwhile do so only
+/// once the terminal shows again what is typed; who comes back from a stop is asked again.
 fn without_echo(question: &str) -> Result<String, Failure> {
+    loop {
+        if let Some(line) = unless_interrupted(question)? {
+            return Ok(line);
+        }
+    }
+}
+
+fn unless_interrupted(question: &str) -> Result<Option<String>, Failure> {
     let cannot = |error| Failure::new(format!("cannot hide what is typed: {error}"));
+    let mut signals = SigSet::empty();
+    for signal in
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP]
+    {
+        signals.add(signal);
+    }
+    signals.thread_block().map_err(cannot)?;
+    // What is declared first is dropped last: the terminal is right before a signal is let go.
+    let _held = Held(signals);
+    let told = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(cannot)?;
     let before = tcgetattr(io::stdin()).map_err(cannot)?;
     let mut hidden = before.clone();
     hidden.local_flags.remove(LocalFlags::ECHO);
     hidden.local_flags.insert(LocalFlags::ECHONL);
-    let echo = Echo(before);
+    let _echo = Echo(before);
     // What was typed ahead of the question is no password.
     tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &hidden).map_err(cannot)?;
     prompt(question)?;
-    let line = read_line();
-    drop(echo);
-    line
+    let stdin = io::stdin();
+    let mut sources = [told.as_fd(), stdin.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    poll(&mut sources, PollTimeout::NONE).map_err(cannot)?;
+    if sources[0].any() == Some(true) { Ok(None) } else { read_line().map(Some) }
 }
