@@ -31,9 +31,16 @@ pub struct Entry {
     pub value: Option<String>,
     /// Where it was set; none for a default.
     pub origin: Option<Origin>,
+    /// What the value hides: the secret itself, or the one in the file that the value names.
+    secret: Option<Secret>,
 }
 
 impl Entry {
+    /// Whether both have the same value, secrets included.
+    pub fn has_value_of(&self, other: &Self) -> bool {
+        (&self.value, &self.secret) == (&other.value, &other.secret)
+    }
+
     /// Table and key, as an error names them.
     pub fn path(&self) -> String {
         join(&self.table, self.key)
@@ -206,7 +213,21 @@ impl<'a> Reader<'a> {
                 None
             }
         });
-        text.map(Secret::new).or(from_file)
+        let key = if text.is_some() { key } else { file_key };
+        let secret = text.map(Secret::new).or(from_file);
+        self.conceal(key, secret.clone());
+        secret
+    }
+
+    /// Notes the secret behind a listed key, so that a change of it can be told.
+    pub(crate) fn conceal(&self, key: &str, secret: Option<Secret>) {
+        let mut entries = self.context.entries.borrow_mut();
+        let ours = entries.iter_mut().rev().find(|entry| {
+            (entry.key, entry.item, entry.table.as_str()) == (key, self.item, self.path.as_str())
+        });
+        if let Some(entry) = ours {
+            entry.secret = secret;
+        }
     }
 
     /// Refuses a secret in a file that everybody can read.
@@ -285,6 +306,7 @@ impl<'a> Reader<'a> {
             key,
             value,
             origin: node.map(|node| node.origin.clone()),
+            secret: None,
         });
     }
 

@@ -3,7 +3,7 @@
 //! Invariant: the new configuration is checked as a whole before anything of it is in force; a
 //! wrong one changes nothing.
 
-use config::{Config, Environment, Source};
+use config::{Config, Entry, Environment, Source};
 
 use crate::{
     failure::Failure, listen::Reading, logging::LevelHandle, notify, settings, settings::Handles,
@@ -65,19 +65,22 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         .entries()
         .iter()
         .filter(|entry| !new.entries().iter().any(|other| same_key(entry, other)));
-    let there = new.entries().iter().filter(|entry| {
-        !old.entries().iter().any(|other| same_key(entry, other) && entry.value == other.value)
+    let effect =
+        |entry: &Entry| if Config::is_fixed(entry) { "needs a restart" } else { "is in force" };
+    let told = |entry: &Entry, value| format!("{} = {value} {}", entry.path(), effect(entry));
+    let there = new.entries().iter().filter_map(|entry| {
+        let before = old.entries().iter().find(|other| same_key(entry, other));
+        match before {
+            Some(before) if before.has_value_of(entry) => None,
+            Some(before) if before.value == entry.value => {
+                Some(format!("{}: a new secret {}", entry.path(), effect(entry)))
+            }
+            _ => Some(told(entry, entry.value.as_deref().unwrap_or("not set"))),
+        }
     });
-    there
-        .map(|entry| (entry, entry.value.as_deref().unwrap_or("not set")))
-        .chain(gone.map(|entry| (entry, "gone")))
-        .map(|(entry, value)| {
-            let effect = if Config::is_fixed(entry) { "needs a restart" } else { "is in force" };
-            format!("{} = {value} {effect}", entry.path())
-        })
-        .collect()
+    there.chain(gone.map(|entry| told(entry, "gone"))).collect()
 }
 
-fn same_key(left: &config::Entry, right: &config::Entry) -> bool {
+fn same_key(left: &Entry, right: &Entry) -> bool {
     (&left.table, left.item, left.key) == (&right.table, right.item, right.key)
 }

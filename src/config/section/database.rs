@@ -116,6 +116,7 @@ fn read_url(reader: &mut Reader<'_>, state_directory: &Path) -> DatabaseUrl {
         && password_range(&url.0).is_some()
     {
         reader.protect("url", &node.origin, "password_file");
+        reader.conceal("url", Some(Secret::new(url.0.clone())));
     }
     url
 }

@@ -71,12 +71,14 @@ struct Options {
     tracing: Option<&'static [&'static str]>,
     /// Certificate and key in PEM, if it shall listen on [`Cluster::port`] too, encrypted.
     certificate: Option<(String, String)>,
+    /// Whether it shall listen on [`Cluster::port`] too, where everybody shows a password.
+    demands_passwords: bool,
     port: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tracing: None, certificate: None, port: USUAL_PORT }
+        Self { tracing: None, certificate: None, demands_passwords: false, port: USUAL_PORT }
     }
 }
 
@@ -104,10 +106,18 @@ impl Cluster {
     /// # Panics
     /// If there is no `PostgreSQL` to start, or no port.
     pub fn start_encrypted(certificate: String, key: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        drop(listener);
-        Self::start_with(Options { tracing: None, certificate: Some((certificate, key)), port })
+        let certificate = Some((certificate, key));
+        Self::start_with(Options { certificate, port: unused_port(), ..Options::default() })
+    }
+
+    /// Starts one that also listens on [`Cluster::port`] of `localhost`, not encrypted, and takes
+    /// nobody there without a password.
+    ///
+    /// # Panics
+    /// If there is no `PostgreSQL` to start, or no port.
+    pub fn start_with_passwords() -> Self {
+        let port = unused_port();
+        Self::start_with(Options { demands_passwords: true, port, ..Options::default() })
     }
 
     /// Starts one under `strace`, which gets these arguments and then [`Cluster::trace`].
@@ -166,7 +176,7 @@ impl Cluster {
         self.directory.path().join(format!(".s.PGSQL.{}", self.options.port))
     }
 
-    /// The port of `localhost` that it listens on, if it is encrypted.
+    /// The port of `localhost` that it listens on, if it is encrypted or demands passwords.
     pub fn port(&self) -> u16 {
         self.options.port
     }
@@ -238,7 +248,8 @@ impl Cluster {
 
     fn listen(&self, postgres: &mut Command) {
         let Some((certificate, key)) = &self.options.certificate else {
-            postgres.args(["-c", "listen_addresses="]);
+            let addresses = if self.options.demands_passwords { "localhost" } else { "" };
+            postgres.arg("-c").arg(format!("listen_addresses={addresses}"));
             return;
         };
         postgres.args(["-c", "listen_addresses=localhost", "-c", "ssl=on"]);
@@ -283,6 +294,10 @@ impl Cluster {
         initdb.arg("-D").arg(self.data());
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
         run(&mut initdb);
+        if self.options.demands_passwords {
+            let rules = "local all all trust\nhost all all localhost scram-sha-256\n";
+            std::fs::write(self.data().join("pg_hba.conf"), rules).expect("we may write there");
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -344,6 +359,11 @@ fn find_binaries() -> PathBuf {
         std::env::split_paths(&path).find(|path| is_complete(path))
     };
     newest.or_else(on_path).expect("PostgreSQL is needed: apt-get install postgresql")
+}
+
+fn unused_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it is bound").port()
 }
 
 fn run(command: &mut Command) -> String {
