@@ -10,6 +10,7 @@ use config::{
     section::{
         cache::Cache,
         database::Database,
+        limits::Limits,
         password::{Character, Passwords},
         rate_limit::{self, RateLimits},
         registration::Registration,
@@ -47,7 +48,10 @@ impl Handles {
         Self {
             user: Arc::new(ArcSwap::from_pointee(user(&config.reloadable, &config.fixed.cache))),
             room: Arc::new(ArcSwap::from_pointee(room(&config.reloadable, &config.fixed.cache))),
-            client: Arc::new(ArcSwap::from_pointee(client(&config.reloadable))),
+            client: Arc::new(ArcSwap::from_pointee(client(
+                &config.reloadable,
+                &config.fixed.limits,
+            ))),
         }
     }
 
@@ -55,7 +59,7 @@ impl Handles {
     pub(crate) fn apply(&self, reloadable: &Reloadable, fixed: &Fixed) {
         self.user.store(Arc::new(user(reloadable, &fixed.cache)));
         self.room.store(Arc::new(room(reloadable, &fixed.cache)));
-        self.client.store(Arc::new(client(reloadable)));
+        self.client.store(Arc::new(client(reloadable, &fixed.limits)));
     }
 }
 
@@ -182,7 +186,7 @@ fn room(reloadable: &Reloadable, cache: &Cache) -> room::Settings {
     }
 }
 
-fn client(reloadable: &Reloadable) -> client_api::Settings {
+fn client(reloadable: &Reloadable, limits: &Limits) -> client_api::Settings {
     let Reloadable { presentation, well_known, rate_limits, turn, support, .. } = reloadable;
     let base_url = || format!("{}/", presentation.public_baseurl.as_str());
     client_api::Settings {
@@ -190,6 +194,7 @@ fn client(reloadable: &Reloadable) -> client_api::Settings {
         delegated_server: well_known.server.as_ref().map(ToString::to_string),
         support: self::support(support),
         rate_limits: self::rate_limits(rate_limits),
+        body_timeout: limits.body_timeout,
         turn: turn.as_ref().map(|turn| Turn {
             uris: turn.uris.clone(),
             shared_secret: turn.shared_secret.expose().into(),

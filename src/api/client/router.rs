@@ -4,9 +4,7 @@
 //! Invariant: every answer is JSON with the headers for browsers, whatever went wrong; a panic in a
 //! handler is logged and answered as an internal error, and ends nothing but its request.
 
-use std::{
-    collections::BTreeMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Router,
@@ -32,9 +30,6 @@ use crate::{
     reply::{self, Outcome},
     routes::{Access, Route, routes},
 };
-
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What one listener answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +156,8 @@ async fn run(route: &Route, state: State, request: Request, x_forwarded: bool) -
         call.count(kind)?;
     }
     if let Some(max_bytes) = route.body_max {
-        let limit = BodyLimit { max_bytes, timeout: BODY_TIMEOUT };
+        let timeout = call.state.settings.load().body_timeout;
+        let limit = BodyLimit { max_bytes, timeout };
         call.body = http::collect(body, limit).await.map_err(|error| bad_body(&error))?;
     }
     route.run(call).await

@@ -1,5 +1,7 @@
 //! Tests of the way through the router that need no server behind it.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]

@@ -11,7 +11,7 @@ use crate::rate::RateLimits;
 pub type SettingsHandle = Arc<ArcSwap<Settings>>;
 
 /// Everything about the client-server API that an administrator decides.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where clients reach the server, as `/.well-known/matrix/client` and `/login` tell them;
     /// without it neither does.
@@ -25,6 +25,21 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// The TURN server for calls; without it clients are told that there is none.
     pub turn: Option<Turn>,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_base_url: None,
+            delegated_server: None,
+            support: None,
+            rate_limits: RateLimits::default(),
+            turn: None,
+            body_timeout: Duration::from_mins(1),
+        }
+    }
 }
 
 /// Whom to ask for help.

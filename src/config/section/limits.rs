@@ -15,6 +15,8 @@ pub struct Limits {
     pub tls_handshake_timeout: Duration,
     /// Time for a request's head to arrive.
     pub header_timeout: Duration,
+    /// Time for a request's body to arrive.
+    pub body_timeout: Duration,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Duration,
     /// How long a client may take no byte of an answer.
@@ -33,6 +35,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Limits {
         streams: reader.within("streams", 128, 1..=10_000),
         tls_handshake_timeout: reader.within("tls_handshake_timeout", seconds(10), bounds()),
         header_timeout: reader.within("header_timeout", seconds(20), bounds()),
+        body_timeout: reader.within("body_timeout", seconds(60), bounds()),
         idle_timeout: reader.within("idle_timeout", seconds(120), bounds()),
         write_timeout: reader.within("write_timeout", seconds(60), bounds()),
         header_size: reader.within("header_size", Size::kib(64), Size::kib(8)..=Size::mib(1)),
