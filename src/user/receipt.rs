@@ -1,7 +1,10 @@
 //! Receipts: public, private, threaded; the read marker.
 //!
 //! Invariant: a receipt only moves forward in its room's timeline. One that stands there already
-//! costs no database work.
+//! costs no database work. One for an event that does not stand in the room's timeline changes
+//! nothing and is no error: the specification knows none for it, Synapse answers 200, and clients
+//! send such receipts in good faith, for an event that has been purged or that the server lost with
+//! a restored backup. What `/read_markers` names besides must not suffer from it.
 //!
 //! Spec: client-server API, "Receipts" and "Read and unread markers".
 
@@ -79,7 +82,8 @@ impl Receipts {
         Self { inner: Arc::new(Inner { context, rooms, account_data, standing }) }
     }
 
-    /// Moves a receipt forward; one that would go back or stay is accepted and does nothing.
+    /// Moves a receipt forward; one that would go back or stay, or whose event is unknown, is
+    /// accepted and does nothing.
     pub async fn set(
         &self,
         requester: &Requester,
@@ -98,8 +102,10 @@ impl Receipts {
         if self.inner.standing.get(&key).is_some_and(|standing| standing == event_id) {
             return Ok(());
         }
-        let order = self.load_order(room, &event_id, &thread).await?;
-        self.advance(requester, key, event_id, order).await
+        match self.find_order(room, &event_id, &thread).await? {
+            Some(order) => self.advance(requester, key, event_id, order).await,
+            None => Ok(()),
+        }
     }
 
     async fn advance(
@@ -131,17 +137,17 @@ impl Receipts {
         joined.ok_or(Error::Forbidden("you are not in this room"))
     }
 
-    /// Where the event stands in the room, once it is clear that it belongs to the thread.
-    async fn load_order(
+    /// Where the event stands in the room, if it does, once it is clear that it belongs to the
+    /// thread.
+    async fn find_order(
         &self,
         room: RoomNumber,
         event: &EventId,
         thread: &ReceiptThread,
-    ) -> Result<i64, Error> {
-        let unknown = || Error::NotFound("no such event in this room");
+    ) -> Result<Option<i64>, Error> {
         let facts = self.inner.rooms.find_event(event).await?;
-        let facts = facts.filter(|facts| facts.room == room).ok_or_else(unknown)?;
-        let order = facts.order.ok_or_else(unknown)?;
+        let Some(facts) = facts.filter(|facts| facts.room == room) else { return Ok(None) };
+        let Some(order) = facts.order else { return Ok(None) };
         match thread {
             ReceiptThread::Unthreaded => {}
             ReceiptThread::Main | ReceiptThread::Thread(_) => {
@@ -153,7 +159,7 @@ impl Receipts {
             }
             _ => return Err(Error::InvalidParam("unknown thread".to_owned())),
         }
-        Ok(order)
+        Ok(Some(order))
     }
 
     /// The root of the thread that an event is in, if it is in one, and the events on the way.
@@ -185,7 +191,10 @@ impl Receipts {
         event: &EventId,
     ) -> Result<(), Error> {
         let number = self.load_joined(requester, room).await?;
-        let order = self.load_order(number, event, &ReceiptThread::Unthreaded).await?;
+        let unthreaded = ReceiptThread::Unthreaded;
+        let Some(order) = self.find_order(number, event, &unthreaded).await? else {
+            return Ok(());
+        };
         let present = self.inner.account_data.find(requester, Some(room), FULLY_READ).await?;
         if let Some(standing) = present.and_then(|content| marker(content.get()))
             && let Some(facts) = self.inner.rooms.find_event(&standing).await?

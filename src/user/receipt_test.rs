@@ -137,23 +137,47 @@ async fn threads_have_receipts_of_their_own() {
 }
 
 #[tokio::test]
-async fn strange_rooms_and_events_are_refused() {
+async fn strange_rooms_and_kinds_are_refused() {
     for_each_engine(|store| async move {
-        let (world, room, alice, _) = room(store).await;
+        let (world, _, alice, _) = room(store).await;
         let carol = world.someone("carol").await;
         let first = (ReceiptThread::Unthreaded, first());
         let refused = read(&world, &carol, ReceiptType::Read, first.clone()).await;
         assert!(matches!(refused, Err(Error::Forbidden(_))));
-        let unknown = (ReceiptThread::Unthreaded, event_id!("$unknown"));
-        let refused = read(&world, &alice, ReceiptType::Read, unknown).await;
-        assert!(matches!(refused, Err(Error::NotFound(_))));
-        let elsewhere = event_id!("$elsewhere");
-        world.rooms.event(elsewhere, RoomNumber(room.0 + 1), 1);
-        let place = (ReceiptThread::Unthreaded, elsewhere);
-        let refused = read(&world, &alice, ReceiptType::Read, place).await;
-        assert!(matches!(refused, Err(Error::NotFound(_))));
         let refused = read(&world, &alice, ReceiptType::from("m.other"), first).await;
         assert!(matches!(refused, Err(Error::InvalidParam(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn strange_events_change_nothing_and_are_no_error() {
+    for_each_engine(|store| async move {
+        let (world, room, alice, _) = room(store.clone()).await;
+        let (unknown, elsewhere) = (event_id!("$unknown"), event_id!("$elsewhere"));
+        world.rooms.event(elsewhere, RoomNumber(room.0 + 1), 1);
+        let before = store.position();
+        for event in [unknown, elsewhere] {
+            for thread in [
+                ReceiptThread::Unthreaded,
+                ReceiptThread::Main,
+                ReceiptThread::Thread(first().to_owned()),
+            ] {
+                read(&world, &alice, ReceiptType::Read, (thread, event)).await.unwrap();
+            }
+            world.receipts.set_fully_read(&alice.requester, the_room(), event).await.unwrap();
+        }
+        assert_eq!(store.position(), before);
+        // What is named besides is set.
+        let markers = ReadMarkers {
+            fully_read: Some(second().to_owned()),
+            read: Some(unknown.to_owned()),
+            private_read: Some(elsewhere.to_owned()),
+        };
+        world.receipts.set_markers(&alice.requester, the_room(), markers).await.unwrap();
+        assert!(seen(&world, &alice, room).await.is_empty());
+        let data = world.account_data.find(&alice.requester, Some(the_room()), FULLY_READ);
+        assert_eq!(data.await.unwrap().unwrap().get(), r#"{"event_id":"$second"}"#);
     })
     .await;
 }
