@@ -1,5 +1,9 @@
 //! The open sessions of user-interactive authentication, in memory.
 //!
+//! A restart ends them, which costs a user who was in the middle her stages once more: an unknown
+//! session is answered like none at all, with the flows and a new one. Synapse keeps them in the
+//! database and answers an unknown one with an error, so no client can rely on an old session.
+//!
 //! Invariant: at most [`MAX_SESSIONS`] sessions whose bodies have at most [`MAX_BYTES`] together;
 //! the oldest make room.
 

@@ -3,6 +3,7 @@
 
 mod events;
 mod limits;
+mod restart;
 mod syncing;
 mod web;
 
