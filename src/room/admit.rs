@@ -6,11 +6,14 @@ use std::sync::Arc;
 use proto::{number::StateGroup, pdu::Pdu, state::StateMap};
 use ruma::OwnedEventId;
 use smallvec::SmallVec;
-use store::room::{
-    event::{Body, Outcome},
-    events,
-    groups::NewGroup,
-    levels::{Node, Path, REMOVED},
+use store::{
+    numbers::Promise,
+    room::{
+        event::{Body, Outcome},
+        events,
+        groups::NewGroup,
+        levels::{Node, Path, REMOVED},
+    },
 };
 use tokio::sync::MutexGuard;
 
@@ -59,8 +62,8 @@ impl Rooms {
     async fn try_admit(&self, core: &Arc<Core>, ready: &Ready) -> Result<Received, WriteError> {
         let mut tip = self.lock_settled(core).await?;
         let event_id = ready.pdu.event_id().to_owned();
-        let arrival = match self.arrival(ready).await? {
-            Ok(arrival) => arrival,
+        let (arrival, promise) = match self.arrival(ready).await? {
+            Ok(arrived) => arrived,
             Err(outcome) => return Ok(Received { event_id, outcome }),
         };
         let placer = Placer {
@@ -76,6 +79,7 @@ impl Rooms {
             tracing::info!(%event_id, ?outcome, %denied, "a received event is not allowed");
         }
         let mut stage = Stage::new(&self.inner, core, &tip);
+        stage.hold(promise);
         stage.add_received(&arrival, placed).await?;
         let Some(staged) = stage.finish(self) else {
             return Err(RoomError::Damaged("a received event staged nothing".to_owned()).into());
@@ -107,8 +111,12 @@ impl Rooms {
         }
     }
 
-    /// The event with its number and key; the outcome, if it is here already.
-    async fn arrival(&self, ready: &Ready) -> Result<Result<Arrival, Outcome>, RoomError> {
+    /// The event with its number and key, and the promise of a new key; the outcome, if it is here
+    /// already.
+    async fn arrival(
+        &self,
+        ready: &Ready,
+    ) -> Result<Result<(Arrival, Option<Promise>), Outcome>, RoomError> {
         let pdu = Arc::clone(&ready.pdu);
         let known = self.inner.find_known(pdu.event_id()).await?;
         let (body, known) = match known {
@@ -119,9 +127,12 @@ impl Rooms {
                 (Arc::new(Body::new(number, Arc::clone(&pdu))), false)
             }
         };
-        let key = self.inner.key_of(&pdu).await?;
+        let (key, promise) = match self.inner.key_of(&pdu).await? {
+            Some(key) => (Some(key.number), key.promise),
+            None => (None, None),
+        };
         let (told, anew) = (ready.told.clone(), ready.anew);
-        Ok(Ok(Arrival { pdu, body, known, key, told, anew }))
+        Ok(Ok((Arrival { pdu, body, known, key, told, anew }, promise)))
     }
 }
 

@@ -16,14 +16,16 @@ use ruma::{
 use serde_json::value::RawValue;
 use smallvec::smallvec;
 use store::{
-    numbers::CREATE,
+    numbers::{CREATE, Promise},
     room::{event::Body, levels::Node},
 };
 
 use crate::{
     MemberProfile, RoomError, RoomView, Rooms,
     members::Members,
+    persist::WriteError,
     ports::Act,
+    queue::ATTEMPTS_MAX,
     recipe::{Recipe, recipe},
     room::Core,
     stage::{NewRoom, Stage},
@@ -100,7 +102,7 @@ impl Rooms {
         let alias = self.new_alias(&request).await?;
         let recipe = recipe(&request, rules, alias.as_ref(), settings.federate_by_default)?;
         let plan = Plan { rules, creator: request.creator, alias, public: request.public, recipe };
-        self.build(&plan, Vec::new()).await
+        self.build(&plan).await
     }
 
     fn check_invite(&self, request: &CreateRoom, invited: &OwnedUserId) -> Result<(), RoomError> {
@@ -129,27 +131,35 @@ impl Rooms {
         Ok(Some(alias))
     }
 
-    /// Builds a room as planned, in one change.
-    pub(crate) async fn build(
-        &self,
-        plan: &Plan,
-        rows: Vec<crate::ports::Rows>,
-    ) -> Result<OwnedRoomId, RoomError> {
+    /// Builds a room as planned, in one change. If something that it names has got another number
+    /// than was promised, it is built anew.
+    pub(crate) async fn build(&self, plan: &Plan) -> Result<OwnedRoomId, RoomError> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.try_build(plan).await {
+                Ok(room_id) => return Ok(room_id),
+                Err(WriteError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RoomError::Busy)
+    }
+
+    async fn try_build(&self, plan: &Plan) -> Result<OwnedRoomId, WriteError> {
         let timestamp_ms = self.creation_time(plan.rules);
         let create = self.sign_create(plan, timestamp_ms)?;
         let room_id = create.room_id().to_owned();
-        let number = self.intern_plan(plan, &room_id).await?;
+        let (number, promises) = self.promise_plan(plan, &room_id).await?;
         let body = Arc::new(Body::new(self.inner.numbering.next_event().await?, create));
         let tip = self.first_tip(plan, number, &body).await?;
         let core = Arc::new(Core::new(tip, store::Position(0), false));
         core.set_published(plan.public);
         let mut tip = self.lock(&core).await?;
         let mut stage = Stage::new_room(&self.inner, &core, &tip, NewRoom { create: body });
+        stage.promises = promises;
         for draft in &plan.recipe.drafts {
             stage.add(draft, timestamp_ms).await.map_err(in_initial_state)?;
         }
         stage.extras.alias = plan.alias.clone().map(|alias| (alias, plan.creator.clone()));
-        stage.extras.rows = rows;
         self.commit_stage(stage_of(stage, self)?, &mut tip).await?;
         drop(tip);
         Ok(room_id)
@@ -193,17 +203,19 @@ impl Rooms {
         Ok(pdu.into_pdu())
     }
 
-    /// Gives numbers to everybody and everything that the room names, so that building it needs no
-    /// further change.
-    async fn intern_plan(&self, plan: &Plan, room_id: &RoomId) -> Result<RoomNumber, RoomError> {
-        let pairs = plan
-            .recipe
-            .drafts
-            .iter()
+    /// The room's number, and the promises of all numbers that are new: looked for at once.
+    async fn promise_plan(
+        &self,
+        plan: &Plan,
+        room_id: &RoomId,
+    ) -> Result<(RoomNumber, Vec<Promise>), RoomError> {
+        let (number, room) = self.inner.promise_room(room_id).await?;
+        let drafts = plan.recipe.drafts.iter();
+        let pairs = drafts
             .filter_map(|draft| Some((draft.event_type.to_string(), draft.state_key.clone()?)));
-        let pairs = pairs.collect::<Vec<_>>();
-        let number = self.inner.intern_room(room_id, &pairs).await?;
-        Ok(number)
+        let keys = self.inner.promise_keys(&pairs.collect::<Vec<_>>()).await?;
+        let promises = std::iter::once(room).chain(keys.into_iter().filter_map(|key| key.promise));
+        Ok((number, promises.collect()))
     }
 
     /// The room with nothing but its create event.

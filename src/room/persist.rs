@@ -10,6 +10,7 @@ use ruma::{OwnedRoomAliasId, OwnedUserId};
 use store::{
     WriteTxn,
     log::Change,
+    numbers::Promise,
     room::{
         aliases::{self, AliasRow},
         chains,
@@ -53,6 +54,8 @@ pub(crate) struct RoomChange {
     pub(crate) rows: Vec<Rows>,
     /// An alias that points at the room from now on, and who made it.
     pub(crate) alias: Option<(OwnedRoomAliasId, OwnedUserId)>,
+    /// Numbers that it gives to what is new. They are promised as long as the change is in flight.
+    pub(crate) promises: Vec<Promise>,
 }
 
 /// What came of it.
@@ -64,7 +67,7 @@ pub(crate) struct Written {
 /// Why it was not written.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// The room has changed meanwhile.
+    /// The room has changed meanwhile, or something new has got another number than was promised.
     Stale,
     /// A transaction id was used before.
     Repeated(TxnHash),
@@ -74,7 +77,20 @@ pub(crate) enum WriteError {
 
 impl From<store::Error> for WriteError {
     fn from(error: store::Error) -> Self {
-        Self::Failed(error.into())
+        match error {
+            // Somebody else was first: what is there now is to be looked at.
+            store::Error::Exists(_) => Self::Stale,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<WriteError> for RoomError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Failed(error) => error,
+            WriteError::Stale | WriteError::Repeated(_) => Self::Busy,
+        }
     }
 }
 
@@ -92,11 +108,14 @@ struct Effects {
 }
 
 impl RoomChange {
-    /// Writes everything. Step by step: the events with their places, what they change in the
-    /// current state, the room's row, which counts only if the room is still what the change was
+    /// Writes everything. Step by step: the numbers of what is new, the events with their places,
+    /// what they change in the current state, the room's row, which counts only if the room is still what the change was
     /// made from.
     pub(crate) fn write(self: &Arc<Self>, txn: &mut WriteTxn<'_>) -> Result<Written, WriteError> {
         let mut effects = Effects::default();
+        for promise in &self.promises {
+            txn.keep(promise)?;
+        }
         for group in &self.groups {
             groups::insert(txn, group)?;
         }

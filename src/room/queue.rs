@@ -168,14 +168,11 @@ impl Rooms {
         &self,
         staged: Staged,
         tip: &mut Tip,
-    ) -> Result<Written, RoomError> {
+    ) -> Result<Written, WriteError> {
         let change = Arc::clone(&staged.change);
         let written = self.inner.setup.store.write(move |txn| change.write(txn)).await;
         staged.put_on(tip);
-        written.map_err(|error| match error {
-            WriteError::Failed(error) => error,
-            WriteError::Stale | WriteError::Repeated(_) => RoomError::Busy,
-        })
+        written
     }
 
     /// Takes the room's lock, with a tip that can be built on.
@@ -212,12 +209,16 @@ impl Staged {
 
 impl Stage<'_> {
     /// The event that says already what a state event would say: same sender, same content.
-    pub(crate) async fn find_same(&self, draft: &Draft) -> Result<Option<OwnedEventId>, RoomError> {
+    pub(crate) async fn find_same(
+        &mut self,
+        draft: &Draft,
+    ) -> Result<Option<OwnedEventId>, RoomError> {
         let Some(state_key) = &draft.state_key else { return Ok(None) };
         let pair = (draft.event_type.to_string(), state_key.clone());
-        let keys = self.inner.find_keys(&[pair]).await?;
-        let Some(Some(key)) = keys.first() else { return Ok(None) };
-        let Some(body) = self.state_body(*key).await? else { return Ok(None) };
+        // A new key is promised here already, so that it is looked for once.
+        let Some(key) = self.inner.promise_keys(&[pair]).await?.pop() else { return Ok(None) };
+        self.hold(key.promise);
+        let Some(body) = self.state_body(key.number).await? else { return Ok(None) };
         let content = proto::json::canonical(draft.content.get(), self.view.rules.json);
         let same = *body.pdu().sender() == *draft.sender
             && content.is_ok_and(|content| content == body.pdu().content());
@@ -254,6 +255,7 @@ impl Stage<'_> {
             summary,
             rows,
             alias: self.extras.alias,
+            promises: self.promises,
         };
         let mut tip = Tip::new(view, self.path);
         tip.pending = self.pending;

@@ -188,7 +188,7 @@ impl Rooms {
     }
 
     async fn enter_new(&self, request: &OwnMembership, joined: &Joined) -> Result<(), RoomError> {
-        let number = self.inner.intern_room(&request.room_id, &[]).await?;
+        let number = self.inner.intern_room(&request.room_id).await?;
         let version = joined.rules.id;
         let stub = move |txn: &mut store::WriteTxn<'_>| rooms::insert_stub(txn, number, version);
         self.inner.setup.store.write(stub).await?;
@@ -351,7 +351,7 @@ impl Stage<'_> {
     async fn add_first(&mut self, join: &Arc<Pdu>) -> Result<(), RoomError> {
         let number = self.inner.numbering.next_event().await?;
         let body = Arc::new(Body::new(number, Arc::clone(join)));
-        let key = self.inner.key_of(join).await?;
+        let key = self.key_of(join).await?;
         let key = key.ok_or_else(|| RoomError::Damaged("a join has no state key".to_owned()))?;
         let old = self.view.state_event(key);
         let replaces = self.state_body(key).await?;

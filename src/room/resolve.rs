@@ -197,6 +197,11 @@ impl Source for StateSource<'_, '_> {
         event_type: &str,
         state_key: &str,
     ) -> Result<Option<StateKeyNumber>, store::Error> {
+        // The key of an event that is not stored yet may be as new as the event.
+        let fresh = self.fresh.as_ref().map(|fresh| &fresh.event);
+        if let Some(event) = fresh.filter(|event| event.pdu.is_state_of(event_type, state_key)) {
+            return Ok(Some(event.key));
+        }
         keys::find(self.snapshot, event_type, state_key)
     }
 

@@ -22,9 +22,8 @@ use store::{
 };
 
 use crate::{
-    Policy, PushActions, Room, RoomError, SettingsHandle, keys::KeyCache, load::Loader,
-    numbering::Numbering, reach_cache::ReachCache, receive::Peers, room::Core, txn::TxnCache,
-    users::UserCache,
+    Policy, PushActions, Room, RoomError, SettingsHandle, load::Loader, numbering::Numbering,
+    reach_cache::ReachCache, receive::Peers, room::Core, txn::TxnCache, users::UserCache,
 };
 
 /// How many rooms can be loaded at the same time.
@@ -70,7 +69,6 @@ pub(crate) struct Inner {
     pub(crate) loader: Loader,
     pub(crate) chains: ChainCache,
     pub(crate) reaches: ReachCache,
-    pub(crate) keys: KeyCache,
     pub(crate) users: UserCache,
     pub(crate) txns: TxnCache,
     /// When the last room was created whose id is computed.
@@ -105,7 +103,6 @@ impl Rooms {
             loader,
             chains: ChainCache::new(chains),
             reaches: ReachCache::new(chains),
-            keys: KeyCache::new(),
             users: UserCache::default(),
             txns: TxnCache::new(),
             last_creation_ms: AtomicU64::new(0),

@@ -11,7 +11,7 @@ use proto::{
 };
 use ruma::{OwnedEventId, OwnedRoomAliasId, OwnedUserId};
 use store::{
-    numbers::CREATE,
+    numbers::{CREATE, Promise},
     room::{
         chains::{self, Link},
         event::{Body, Event, Outcome},
@@ -23,6 +23,7 @@ use store::{
 
 use crate::{
     RoomError, RoomView,
+    keys::Key,
     ports::Rows,
     reach::Reach,
     room::Core,
@@ -94,6 +95,8 @@ pub(crate) struct Stage<'r> {
     pub(crate) groups: Vec<NewGroup>,
     pub(crate) links: Vec<Arc<Reach>>,
     pub(crate) extras: Extras,
+    /// Numbers that the change must give.
+    pub(crate) promises: Vec<Promise>,
     /// Whether nobody knows the room before this change.
     pub(crate) is_new: bool,
 }
@@ -165,6 +168,7 @@ impl<'r> Stage<'r> {
             groups: Vec::new(),
             links: Vec::new(),
             extras: Extras::default(),
+            promises: Vec::new(),
             is_new: false,
         }
     }
@@ -176,7 +180,7 @@ impl<'r> Stage<'r> {
         timestamp_ms: u64,
     ) -> Result<Arc<Body>, RoomError> {
         let completed = crate::draft::complete(self, draft, timestamp_ms).await?;
-        let key = self.inner.key_of(completed.pdu.pdu()).await?;
+        let key = self.key_of(completed.pdu.pdu()).await?;
         let number = self.inner.numbering.next_event().await?;
         let pdu = Arc::clone(completed.pdu.pdu());
         let body = Arc::new(Body::new(number, pdu));
@@ -191,6 +195,19 @@ impl<'r> Stage<'r> {
             None => self.append_message(&body, redaction),
         }
         Ok(body)
+    }
+
+    /// The number of a state event's key, which the change gives if it is new.
+    pub(crate) async fn key_of(&mut self, pdu: &Pdu) -> Result<Option<StateKeyNumber>, RoomError> {
+        let Some(key) = self.inner.key_of(pdu).await? else { return Ok(None) };
+        let number = key.number;
+        self.hold(key.promise);
+        Ok(Some(number))
+    }
+
+    /// Has the change keep a promise.
+    pub(crate) fn hold(&mut self, promise: Option<Promise>) {
+        self.promises.extend(promise.filter(|new| !self.promises.iter().any(|held| held.is(new))));
     }
 
     fn append_message(&mut self, body: &Arc<Body>, redaction: Redaction) {
@@ -359,12 +376,11 @@ impl<'r> Stage<'r> {
 }
 
 impl Inner {
-    /// The number of a state event's key, given now if it is new.
-    pub(crate) async fn key_of(&self, pdu: &Pdu) -> Result<Option<StateKeyNumber>, RoomError> {
+    /// The key of a state event, with a promise if it is new.
+    pub(crate) async fn key_of(&self, pdu: &Pdu) -> Result<Option<Key>, RoomError> {
         let Some(state_key) = pdu.state_key() else { return Ok(None) };
         let pair = (pdu.type_str().to_owned(), state_key.to_owned());
-        let mut keys = self.intern_keys(&[pair]).await?;
-        Ok(keys.pop())
+        Ok(self.promise_keys(&[pair]).await?.pop())
     }
 
     /// A stored event.

@@ -139,7 +139,7 @@ impl Rooms {
             public: old.0.is_published(),
             recipe: self.successor(&request, rules, &view).await?,
         };
-        let replacement = self.build(&plan, Vec::new()).await?;
+        let replacement = self.build(&plan).await?;
         self.move_aliases(&request, &old, &replacement).await?;
         let timestamp_ms = self.now_ms();
         let close = Close { request: &request, replacement: replacement.clone(), timestamp_ms };

@@ -79,9 +79,11 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(E::from(Error::Closed)));
+        let Self { run, outcome, answer, .. } = *self;
+        // What the work held has come to its end when its caller hears of it.
+        drop(run);
         // A caller that no longer waits needs no answer.
-        let _ = self.answer.send(outcome);
+        let _ = answer.send(outcome.unwrap_or_else(|| Err(E::from(Error::Closed))));
     }
 }
 

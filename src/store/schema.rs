@@ -5,7 +5,8 @@ use crate::{
     counter::Counters,
     engine::Link,
     error::{Error, OpenError},
-    numbers, params,
+    numbers::WELL_KNOWN,
+    params,
     snapshot::Snapshot,
     store::Shared,
 };
@@ -29,6 +30,9 @@ INSERT INTO schema_version VALUES (1, 0) ON CONFLICT (id) DO NOTHING;";
 
 const VERSION: &str = "SELECT version FROM schema_version WHERE id = 1";
 
+const INSERT_WELL_KNOWN: &str = "INSERT INTO state_key (number, type, state_key)
+    VALUES ($1, $2, BYTES('')) ON CONFLICT (number) DO NOTHING";
+
 /// The newest version of the schema that this program knows.
 pub(crate) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
@@ -48,7 +52,7 @@ pub(crate) fn prepare(link: &mut dyn Link, shared: &Shared) -> Result<Counters, 
         link.run_script(&script(version, step))?;
         tracing::info!(version, "the schema was brought up to date");
     }
-    numbers::insert_well_known(link)?;
+    insert_well_known(link)?;
     Ok(Counters::load(&mut Snapshot::new(link, shared))?)
 }
 
@@ -59,12 +63,10 @@ fn script(version: usize, step: &Step) -> String {
     format!("BEGIN;\n{texts}\nUPDATE schema_version SET version = {version} WHERE id = 1;\nCOMMIT;")
 }
 
-/// Writes a row outside any group, for what comes with the schema.
-pub(crate) fn insert_once(
-    link: &mut dyn Link,
-    sql: &'static str,
-    number: i64,
-    text: &str,
-) -> Result<(), Error> {
-    link.execute(sql, params![number, text]).map(drop)
+/// Puts the well-known pairs where they belong; new ones may come with a new program.
+fn insert_well_known(link: &mut dyn Link) -> Result<(), Error> {
+    for (number, event_type) in (1_i64..).zip(WELL_KNOWN) {
+        link.execute(INSERT_WELL_KNOWN, params![number, event_type])?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod basics;
 mod directory;
 mod membership;
+mod naming;
 mod network;
 mod reading;
 mod redaction;

@@ -8,6 +8,7 @@ mod group;
 mod model;
 mod node;
 mod outage;
+mod promised;
 mod proxy;
 mod snapshot;
 mod table;

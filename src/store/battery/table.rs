@@ -62,12 +62,6 @@ pub(super) async fn position(store: &Store) -> Result<u64, Error> {
     store.read(|snapshot| snapshot.position().map(|position| position.0)).await
 }
 
-/// How many groups were committed.
-pub(super) async fn batches(store: &Store) -> i64 {
-    let sql = "SELECT batch FROM counter WHERE id = 1";
-    store.read(|snapshot| snapshot.query_one(sql, &[], |row| row.int(0))).await.unwrap()
-}
-
 /// Asserts that the positions of all rows are the first ones, without a gap, and that the store
 /// says so too.
 pub(super) async fn assert_no_gaps(store: &Store) {

@@ -5,7 +5,10 @@
 use proto::number::{StateKeyNumber, UserNumber};
 use ruma::UserId;
 
-use crate::{Error, Snapshot, WriteTxn, numbers::StateKey};
+use crate::{
+    Error, Snapshot, WriteTxn,
+    numbers::{Numbers, Promise, StateKey},
+};
 
 /// The type of member events.
 pub const MEMBER: &str = "m.room.member";
@@ -29,6 +32,47 @@ pub fn find(
     match member_user(event_type, state_key) {
         Some(user) => Ok(snapshot.find_user(user)?.map(member_key)),
         None => snapshot.find_state_key(event_type, state_key),
+    }
+}
+
+/// The number of a pair, if it is at hand.
+pub fn cached(numbers: &Numbers, event_type: &str, state_key: &str) -> Option<StateKeyNumber> {
+    match member_user(event_type, state_key) {
+        Some(user) => numbers.cached_user(user).map(member_key),
+        None => numbers.cached_state_key(event_type, state_key),
+    }
+}
+
+/// The number that is promised to a pair, with the promise.
+pub fn find_promise(
+    numbers: &Numbers,
+    event_type: &str,
+    state_key: &str,
+) -> Option<(StateKeyNumber, Promise)> {
+    if let Some(user) = member_user(event_type, state_key) {
+        let promise = numbers.find_user_promise(user)?;
+        return Some((member_key(UserNumber(promise.number())), promise));
+    }
+    let promise = numbers.find_state_key_promise(event_type, state_key)?;
+    Some((StateKeyNumber(promise.number()), promise))
+}
+
+/// Promises a number to a pair that the store did not know a moment ago: a number of a user or of a
+/// state key, as [`member_user`] tells. Without a promise the pair has got its number meanwhile.
+pub fn promise(
+    numbers: &Numbers,
+    (event_type, state_key): (&str, &str),
+    number: i64,
+) -> (StateKeyNumber, Option<Promise>) {
+    if let Some(user) = member_user(event_type, state_key) {
+        return match numbers.promise_user(user, UserNumber(number)) {
+            Ok(promise) => (member_key(UserNumber(promise.number())), Some(promise)),
+            Err(known) => (member_key(known), None),
+        };
+    }
+    match numbers.promise_state_key((event_type, state_key), StateKeyNumber(number)) {
+        Ok(promise) => (StateKeyNumber(promise.number()), Some(promise)),
+        Err(known) => (known, None),
     }
 }
 

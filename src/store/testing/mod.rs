@@ -40,6 +40,16 @@ where
     }
 }
 
+/// How many groups of changes were committed.
+///
+/// # Panics
+/// If it cannot be read.
+pub async fn count_groups(store: &Store) -> i64 {
+    let sql = "SELECT batch FROM counter WHERE id = 1";
+    let count = store.read(|snapshot| snapshot.query_one(sql, &[], |row| row.int(0)));
+    count.await.expect("a test's database can be read")
+}
+
 /// Makes a database look as if a much newer program had used it.
 ///
 /// # Panics
