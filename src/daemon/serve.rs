@@ -27,7 +27,7 @@ use crate::{
     settings::{self, Handles},
     signals::{Signals, Told},
     signing_key,
-    system::{SystemRandom, raise_descriptor_limit},
+    system::{SystemRandom, give_memory_back, raise_descriptor_limit},
     wire::{self, Wired},
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &ConfigArgument) -> Result<(), Failure> {
     // The variables of passed sockets are taken before any thread starts.
     let passed = PassedSockets::from_environment().map_err(Failure::new)?;
     let listeners = listen::open(&config, passed)?;
+    give_memory_back();
     let runtime = Runtime::new()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(serve(arguments, config, level, listeners))

@@ -50,6 +50,14 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
+/// Lets a thread of the allocator give free memory back to the system also while nothing happens.
+/// To be called once the sandbox stands, which binds only threads that start later.
+pub(crate) fn give_memory_back() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "the allocator has no thread of its own; memory may stay in use");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
