@@ -18,6 +18,10 @@ use crate::failure::Failure;
 /// What systemd sets to the device and inode of the stream that it connected to the journal.
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
+/// A library that tells several lines at `info` about every event that it allows, which here is
+/// the level of what an administrator wants to know. `debug` lets it speak, or its own name.
+const TALKATIVE: &str = "ruma_state_res";
+
 /// Changes the level.
 #[derive(Clone)]
 pub(crate) struct LevelHandle(reload::Handle<Targets, Registry>);
@@ -45,6 +49,9 @@ pub(crate) fn parse_level(text: &str) -> Result<Targets, String> {
         targets = match part {
             Some("") => return Err("expects the name of a part before the =".to_owned()),
             Some(part) => targets.with_target(part, level),
+            None if level == LevelFilter::INFO && !text.contains(TALKATIVE) => {
+                targets.with_default(level).with_target(TALKATIVE, LevelFilter::WARN)
+            }
             None => targets.with_default(level),
         };
     }
@@ -91,6 +98,21 @@ fn leads_to_journal() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_every_event_causes_is_no_news() {
+        use tracing::Level;
+        let tells = |level: &str, target: &str| {
+            parse_level(level).unwrap().would_enable(target, &Level::INFO)
+        };
+        let library = "ruma_state_res::event_auth";
+        for level in ["info", "info,room=debug", "room=debug,info"] {
+            assert!(!tells(level, library) && tells(level, "room"), "{level}");
+        }
+        for level in ["debug", "trace", "info,ruma_state_res=info", "ruma_state_res=info,info"] {
+            assert!(tells(level, library), "{level}");
+        }
+    }
 
     #[test]
     fn levels_are_words_or_directives() {
