@@ -3,6 +3,7 @@
 
 mod events;
 mod limits;
+mod nonsense;
 mod restart;
 mod syncing;
 mod web;
