@@ -52,7 +52,6 @@ impl Rooms {
             match self.try_admit(core, ready).await {
                 Ok(received) => return Ok(received),
                 Err(WriteError::Stale) => core.break_tip(),
-                Err(WriteError::Repeated(_)) => return Err(RoomError::Busy),
                 Err(WriteError::Failed(error)) => return Err(error),
             }
         }

@@ -22,7 +22,7 @@ use store::{
         members::{self, MemberRow},
         redactions,
         rooms::{self, RoomRow},
-        txns::{self, TxnHash},
+        txns,
     },
 };
 
@@ -67,10 +67,9 @@ pub(crate) struct Written {
 /// Why it was not written.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// The room has changed meanwhile, or something new has got another number than was promised.
+    /// The room has changed meanwhile, something new has got another number than was promised, or
+    /// the transaction id was used: what is there now is to be looked at.
     Stale,
-    /// A transaction id was used before.
-    Repeated(TxnHash),
     /// Anything else.
     Failed(RoomError),
 }
@@ -78,8 +77,7 @@ pub(crate) enum WriteError {
 impl From<store::Error> for WriteError {
     fn from(error: store::Error) -> Self {
         match error {
-            // Somebody else was first: what is there now is to be looked at.
-            store::Error::Exists(_) => Self::Stale,
+            store::Error::Exists(_) | store::Error::Moved => Self::Stale,
             error => Self::Failed(error.into()),
         }
     }
@@ -89,7 +87,7 @@ impl From<WriteError> for RoomError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Failed(error) => error,
-            WriteError::Stale | WriteError::Repeated(_) => Self::Busy,
+            WriteError::Stale => Self::Busy,
         }
     }
 }
@@ -154,11 +152,7 @@ impl RoomChange {
         };
         match self.from_revision {
             None => rooms::insert(txn, &row)?,
-            Some(from) => {
-                if !rooms::update(txn, &row, from)? {
-                    return Err(WriteError::Stale);
-                }
-            }
+            Some(from) => rooms::update(txn, &row, from)?,
         }
         if let Some(summary) = &self.summary {
             let joined = i64::try_from(view.joined_count()).unwrap_or(i64::MAX);
@@ -191,10 +185,8 @@ impl RoomChange {
         } else {
             events::insert(txn, &event)?;
         }
-        if let Some(staged) = &staged.txn
-            && !txns::insert(txn, event.number(), staged.hash, &staged.client)?
-        {
-            return Err(WriteError::Repeated(staged.hash));
+        if let Some(staged) = &staged.txn {
+            txns::insert(txn, event.number(), staged.hash, &staged.client)?;
         }
         write_redaction(txn, &staged.redaction, &event)?;
         if staged.gaps.closed {

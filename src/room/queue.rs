@@ -131,12 +131,6 @@ impl Rooms {
             match self.attempt(&room.0, work).await {
                 Ok(submitted) => return Ok(submitted),
                 Err(WriteError::Stale) => room.0.break_tip(),
-                Err(WriteError::Repeated(hash)) => {
-                    room.0.break_tip();
-                    let event_id = self.inner.find_txn(hash).await?;
-                    let event_id = event_id.ok_or(RoomError::Busy)?;
-                    return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
-                }
                 Err(WriteError::Failed(error)) => return Err(error),
             }
         }
@@ -151,16 +145,23 @@ impl Rooms {
             return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
         };
         let change = Arc::clone(&staged.change);
+        let txn = change.events.iter().find_map(|event| event.txn.as_ref()).map(|txn| txn.hash);
         let commit = self.inner.setup.store.enqueue(move |txn| change.write(txn)).await?;
         staged.put_on(&mut tip);
         drop(tip);
-        match commit.await {
-            Ok(Written { position }) => Ok(Submitted { event_id, position }),
-            Err(error) => {
-                core.break_tip();
-                Err(error)
-            }
+        let error = match commit.await {
+            Ok(Written { position }) => return Ok(Submitted { event_id, position }),
+            Err(error) => error,
+        };
+        core.break_tip();
+        if matches!(error, WriteError::Stale)
+            && let Some(txn) = txn
+            && let Some(event_id) = self.inner.find_txn(txn).await?
+        {
+            // It was sent with this transaction id before.
+            return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
         }
+        Err(error)
     }
 
     /// Commits a stage and waits for it, with the lock held: for a room that nobody else knows yet.

@@ -26,6 +26,12 @@ pub enum Conflict {
     Ignore,
     /// The columns behind the key are replaced.
     Replace,
+    /// The row must be there, and its first column behind the key must hold what the row's last
+    /// value says, which is no column of the table; the other columns behind the key are replaced.
+    /// Otherwise the change fails with [`crate::Error::Moved`], on `PostgreSQL` perhaps only after
+    /// the work has returned. So a row moves on from a state that the change was made from, without
+    /// asking first. Both values are integers, as is the key, of one column.
+    Advance,
 }
 
 /// How rows get into one table. Meant for a `static`.
@@ -49,7 +55,7 @@ impl Batch {
         };
         let (key, rest) = self.columns.split_at(self.key_columns);
         match self.conflict {
-            Conflict::Fail => String::new(),
+            Conflict::Fail | Conflict::Advance => String::new(),
             Conflict::Replace if !rest.is_empty() => {
                 let sets = rest.iter().map(|(name, _)| format!("{name} = excluded.{name}"));
                 let sets = sets.collect::<Vec<_>>().join(", ");
@@ -59,6 +65,11 @@ impl Batch {
                 format!(" ON CONFLICT ({}) DO NOTHING", names(key))
             }
         }
+    }
+
+    /// The table's columns behind the key that are replaced by [`Conflict::Advance`].
+    pub(crate) fn advanced(&self) -> &'static [(&'static str, Kind)] {
+        &self.columns[self.key_columns..self.columns.len() - 1]
     }
 
     /// The names of all columns, separated by commas.

@@ -21,6 +21,9 @@ pub enum Error {
     /// A row with this key is there already.
     #[error("a row with this key exists: {0}")]
     Exists(String),
+    /// A row is not there any more as the change expected it.
+    #[error("a row has changed meanwhile")]
+    Moved,
     /// The disk is full, a file cannot be read or written, or the database is damaged.
     #[error("the database cannot be read or written: {0}")]
     Storage(String),

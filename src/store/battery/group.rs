@@ -7,7 +7,10 @@ use proto::number::{Position, UserNumber};
 use ruma::UserId;
 
 use super::table::{self, FIRST, LAST};
-use crate::{Change, Commit, Error, Store, params, testing::{count_groups, for_each_engine}};
+use crate::{
+    Change, Commit, Error, Store, params,
+    testing::{count_groups, for_each_engine},
+};
 
 /// Holds the writer up, so that everything that is enqueued until the release makes one group.
 pub(super) async fn hold(store: &Store) -> (mpsc::SyncSender<()>, Commit<(), Error>) {

@@ -1,6 +1,7 @@
 //! The battery: every promise of the store, tried on both engines.
 
 mod address;
+mod advance;
 mod basics;
 mod crash;
 mod durable;
@@ -13,3 +14,4 @@ mod proxy;
 mod snapshot;
 mod table;
 mod trace;
+mod trips;

@@ -7,7 +7,7 @@ use proto::number::Position;
 
 use super::{
     group,
-    table::{self, FIRST, Item, LAST, NEW},
+    table::{self, FIRST, Item, LAST, NEW, NEXT},
 };
 use crate::{
     Commit, Error, Store, WriteTxn, params,
@@ -26,6 +26,8 @@ enum Step {
     First(i64),
     /// Inserts or replaces a row.
     Last(i64),
+    /// Replaces a row whose position is the expected one.
+    Next(i64, u64),
     Update(i64),
     Delete(i64),
     /// Reads everything.
@@ -38,12 +40,17 @@ type Model = BTreeMap<i64, (Position, String)>;
 /// What each read found, or why the change failed.
 type Outcome = Result<Vec<Vec<Item>>, Error>;
 
-fn generate(random: &SeededRandom) -> Vec<Step> {
+/// A change that is likely to find what it expects of the model.
+fn generate(random: &SeededRandom, model: &Model) -> Vec<Step> {
     let steps = 1 + random.below(6);
     let mut change: Vec<_> = (0..steps)
         .map(|_| {
             let key = random.below(KEYS).cast_signed();
-            match random.below(12) {
+            match random.below(14) {
+                12 | 13 => {
+                    let expected = model.get(&key).map_or(0, |(position, _)| position.0);
+                    Step::Next(key, expected + u64::from(random.below(8) == 0))
+                }
                 0 | 1 => Step::New(key),
                 2 | 3 => Step::First(key),
                 4..=6 => Step::Last(key),
@@ -66,6 +73,10 @@ fn run(txn: &mut WriteTxn<'_>, change: &[Step], name: &str) -> Outcome {
             Step::New(key) => txn.next_position_and_insert(&NEW, key, name)?,
             Step::First(key) => txn.next_position_and_insert(&FIRST, key, name)?,
             Step::Last(key) => txn.next_position_and_insert(&LAST, key, name)?,
+            Step::Next(key, expected) => {
+                let position = txn.next_position();
+                txn.insert(&NEXT, params![key, position, name, expected])?;
+            }
             Step::Update(key) => {
                 let sql = "UPDATE battery SET text = $2 WHERE number = $1";
                 txn.execute(sql, params![key, name]).map(drop)?;
@@ -113,6 +124,11 @@ fn expect(
                     _ => drop(model.insert(key, (Position(head), name))),
                 }
             }
+            Step::Next(key, expected) => {
+                head += 1;
+                let row = model.get_mut(&key).filter(|(position, _)| position.0 == expected)?;
+                *row = (Position(head), name);
+            }
             Step::Update(key) => {
                 if let Some((_, text)) = model.get_mut(&key) {
                     *text = name;
@@ -136,32 +152,29 @@ async fn compare(store: Store, seed: u64) {
     let (mut model, mut head) = (Model::new(), 0);
     for round in 0..12 {
         let (release, waits) = group::hold(&store).await;
-        let mut waiting: Vec<(Vec<Step>, String, Commit<_, Error>)> = Vec::new();
+        let mut waiting: Vec<(String, Option<_>, Commit<_, Error>)> = Vec::new();
         for place in 0..=random.below(20) {
-            let (change, name) = (generate(&random), format!("{round}.{place}"));
-            let (steps, text) = (change.clone(), name.clone());
-            let commit = store.enqueue(move |txn| run(txn, &steps, &text)).await.unwrap();
-            waiting.push((change, name, commit));
+            let (change, name) = (generate(&random, &model), format!("{round}.{place}"));
+            let context = format!("seed {seed}, change {name}: {change:?}");
+            let expected = expect(&model, head, &change, &name).map(|(next, position, reads)| {
+                (model, head) = (next, position);
+                reads
+            });
+            let commit = store.enqueue(move |txn| run(txn, &change, &name)).await.unwrap();
+            waiting.push((context, expected, commit));
         }
         drop(release);
         waits.await.unwrap();
-        for (change, name, commit) in waiting {
+        for (context, expected, commit) in waiting {
             let outcome = commit.await;
-            let context = || format!("seed {seed}, change {name}: {change:?}");
-            match expect(&model, head, &change, &name) {
-                Some((next, position, reads)) => {
-                    assert_eq!(
-                        outcome.unwrap_or_else(|e| panic!("{}: {e}", context())),
-                        reads,
-                        "{}",
-                        context()
-                    );
-                    (model, head) = (next, position);
+            match expected {
+                Some(reads) => {
+                    let found = outcome.unwrap_or_else(|error| panic!("{context}: {error}"));
+                    assert_eq!(found, reads, "{context}");
                 }
                 None => assert!(
-                    matches!(outcome, Err(Error::Exists(_) | Error::Corrupt(_))),
-                    "{}: {outcome:?}",
-                    context()
+                    matches!(outcome, Err(Error::Exists(_) | Error::Corrupt(_) | Error::Moved)),
+                    "{context}: {outcome:?}"
                 ),
             }
         }

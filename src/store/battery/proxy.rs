@@ -30,6 +30,9 @@ struct State {
     closing: bool,
     closed: bool,
     wires: Vec<UnixStream>,
+    /// Whether the server spoke last, and how often a client has spoken then.
+    answered: bool,
+    trips: usize,
 }
 
 /// The wire.
@@ -73,6 +76,11 @@ impl Proxy {
         state.closing = true;
     }
 
+    /// How often a client has said something to a server that had spoken last.
+    pub(super) fn trips(&self) -> usize {
+        self.state.lock().trips
+    }
+
     /// Whether it was cut since.
     pub(super) fn has_cut(&self) -> bool {
         self.state.lock().armed.is_none()
@@ -113,14 +121,17 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
     }
     let swallow = Arc::new(Mutex::new(false));
     let (swallowing, state) = (Arc::clone(&swallow), Arc::clone(state));
+    let answering = Arc::clone(&state);
     std::thread::spawn(move || {
         let (from, to) = forth;
         let mut commits = Commits::default();
         pump(&from, &to, |bytes| {
-            if !commits.are_in(bytes) {
+            let is_commit = commits.are_in(bytes);
+            let mut state = state.lock();
+            state.trips += usize::from(std::mem::take(&mut state.answered));
+            if !is_commit {
                 return Step::Forward;
             }
-            let mut state = state.lock();
             let armed = state.armed.take();
             state.closed |= state.closing && armed.is_some();
             match armed {
@@ -137,6 +148,7 @@ fn carry(client: &UnixStream, server: &UnixStream, state: &Arc<Mutex<State>>) {
     std::thread::spawn(move || {
         let (from, to) = back;
         pump(&from, &to, |bytes| {
+            answering.lock().answered = true;
             // The server's word that a transaction has ended.
             let done = contains(bytes, b"COMMIT\0") || contains(bytes, b"SELECT 1\0");
             if *swallow.lock() && done { Step::Cut } else { Step::Forward }

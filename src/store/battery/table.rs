@@ -17,6 +17,19 @@ pub(super) static FIRST: Batch =
 pub(super) static LAST: Batch =
     Batch { table: "battery", columns: COLUMNS, key_columns: 1, conflict: Conflict::Replace };
 
+/// Rows that replace what is there, if its position is the expected one.
+pub(super) static NEXT: Batch = Batch {
+    table: "battery",
+    columns: &[
+        ("number", Kind::Int),
+        ("position", Kind::Int),
+        ("text", Kind::Bytes),
+        ("expected", Kind::Int),
+    ],
+    key_columns: 1,
+    conflict: Conflict::Advance,
+};
+
 /// A row of the table.
 pub(super) type Item = (i64, Position, String);
 

@@ -23,7 +23,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, types::ValueRef};
 
 use super::{EachRow, Engine, Link, Mode};
 use crate::{
-    batch::Batch,
+    batch::{Batch, Conflict},
     dialect::{Dialect, writes},
     error::{Error, OpenError},
     settings::Settings,
@@ -336,22 +336,17 @@ impl Link for SqliteLink {
 
     fn insert(&mut self, batch: &'static Batch, row: &[Value<'_>]) -> Result<(), Error> {
         self.written = true;
-        let text = self.inserts.entry(std::ptr::from_ref(batch).addr()).or_insert_with(|| {
-            let values = (1..=batch.columns.len()).map(|n| format!("?{n}")).collect::<Vec<_>>();
-            format!(
-                "INSERT INTO {} ({}) VALUES ({}){}",
-                batch.table,
-                batch.column_list(),
-                values.join(", "),
-                batch.on_conflict()
-            )
-        });
-        let run = || -> Result<(), rusqlite::Error> {
+        let address = std::ptr::from_ref(batch).addr();
+        let text = self.inserts.entry(address).or_insert_with(|| insert_text(batch));
+        let run = || -> Result<usize, rusqlite::Error> {
             let mut statement = self.connection.prepare_cached(text)?;
             bind(&mut statement, row)?;
-            statement.raw_execute().map(drop)
+            statement.raw_execute()
         };
-        let outcome = run().map_err(|error| translate_error(&error));
+        let outcome = match run() {
+            Ok(0) if batch.conflict == Conflict::Advance => Err(Error::Moved),
+            outcome => outcome.map(drop).map_err(|error| translate_error(&error)),
+        };
         self.note(outcome)
     }
 
@@ -453,6 +448,21 @@ impl Link for SqliteLink {
     fn check(&mut self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// The statement that writes one row.
+fn insert_text(batch: &Batch) -> String {
+    let table = batch.table;
+    if batch.conflict == Conflict::Advance {
+        let (key, _) = batch.columns[0];
+        let (state, _) = batch.advanced()[0];
+        let sets = (2..).zip(batch.advanced()).map(|(n, (name, _))| format!("{name} = ?{n}"));
+        let (sets, last) = (sets.collect::<Vec<_>>().join(", "), batch.columns.len());
+        return format!("UPDATE {table} SET {sets} WHERE {key} = ?1 AND {state} = ?{last}");
+    }
+    let values = (1..=batch.columns.len()).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+    let (columns, conflict) = (batch.column_list(), batch.on_conflict());
+    format!("INSERT INTO {table} ({columns}) VALUES ({values}){conflict}")
 }
 
 fn translate_error(error: &rusqlite::Error) -> Error {

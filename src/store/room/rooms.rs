@@ -4,7 +4,7 @@
 use proto::number::{EventNumber, Position, RoomNumber, StateGroup};
 
 use super::levels;
-use crate::{Error, Snapshot, WriteTxn, params};
+use crate::{Batch, Conflict, Error, Kind, Snapshot, WriteTxn, params};
 
 /// A room's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +25,40 @@ pub struct RoomRow {
     pub position: Position,
 }
 
-const INSERT: &str = "INSERT INTO room
-    (number, version, revision, state_group, depth, tips, position)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+static NEW: Batch = Batch {
+    table: "room",
+    columns: &[
+        ("number", Kind::Int),
+        ("version", Kind::Bytes),
+        ("revision", Kind::Int),
+        ("state_group", Kind::Int),
+        ("depth", Kind::Int),
+        ("tips", Kind::Bytes),
+        ("position", Kind::Int),
+    ],
+    key_columns: 1,
+    conflict: Conflict::Fail,
+};
+
+/// Rows that count only if the revision is the one that the change was made from.
+static NEXT: Batch = Batch {
+    table: "room",
+    columns: &[
+        ("number", Kind::Int),
+        ("revision", Kind::Int),
+        ("state_group", Kind::Int),
+        ("depth", Kind::Int),
+        ("tips", Kind::Bytes),
+        ("position", Kind::Int),
+        ("from_revision", Kind::Int),
+    ],
+    key_columns: 1,
+    conflict: Conflict::Advance,
+};
 
 const INSERT_STUB: &str = "INSERT INTO room
     (number, version, revision, state_group, depth, tips, position)
     VALUES ($1, $2, 0, 0, 0, BYTES(''), 0) ON CONFLICT (number) DO NOTHING";
-
-const UPDATE: &str = "UPDATE room
-    SET revision = $2, state_group = $3, depth = $4, tips = $5, position = $6
-    WHERE number = $1 AND revision = $7";
 
 const LOAD: &str = "SELECT version, revision, state_group, depth, tips, position
     FROM room WHERE number = $1 AND state_group <> 0";
@@ -43,11 +66,10 @@ const LOAD: &str = "SELECT version, revision, state_group, depth, tips, position
 /// Adds a room.
 pub fn insert(txn: &mut WriteTxn<'_>, row: &RoomRow) -> Result<(), Error> {
     let tips = levels::encode_list(row.tips.iter().map(|tip| tip.0));
-    txn.execute(
-        INSERT,
+    txn.insert(
+        &NEW,
         params![row.number, row.version, row.revision, row.group, row.depth, tips, row.position],
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes the version of a room that is not known yet, so that its events can be stored. [`update`]
@@ -57,15 +79,14 @@ pub fn insert_stub(txn: &mut WriteTxn<'_>, number: RoomNumber, version: &str) ->
     Ok(())
 }
 
-/// Replaces a room's row, if its revision is still the one that the change was made from; says
-/// whether it was.
-pub fn update(txn: &mut WriteTxn<'_>, row: &RoomRow, from_revision: u64) -> Result<bool, Error> {
+/// Replaces a room's row. The change fails with [`Error::Moved`], perhaps only after the work has
+/// returned, if its revision is not the one any more that the change was made from.
+pub fn update(txn: &mut WriteTxn<'_>, row: &RoomRow, from_revision: u64) -> Result<(), Error> {
     let tips = levels::encode_list(row.tips.iter().map(|tip| tip.0));
-    let changed = txn.execute(
-        UPDATE,
+    txn.insert(
+        &NEXT,
         params![row.number, row.revision, row.group, row.depth, tips, row.position, from_revision],
-    )?;
-    Ok(changed == 1)
+    )
 }
 
 /// A room's row, if this server is or was in the room.

@@ -4,13 +4,22 @@ use proto::number::EventNumber;
 use ruma::{DeviceId, OwnedEventId};
 
 use super::event::ClientTxn;
-use crate::{Error, Snapshot, WriteTxn, params};
+use crate::{Batch, Conflict, Error, Kind, Snapshot, WriteTxn, params};
 
 /// The hash of user, device, endpoint and transaction id.
 pub type TxnHash = [u8; 16];
 
-const INSERT: &str = "INSERT INTO event_txn (event, hash, device, txn_id)
-    VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
+static TXNS: Batch = Batch {
+    table: "event_txn",
+    columns: &[
+        ("event", Kind::Int),
+        ("hash", Kind::Bytes),
+        ("device", Kind::Bytes),
+        ("txn_id", Kind::Bytes),
+    ],
+    key_columns: 1,
+    conflict: Conflict::Fail,
+};
 
 const FIND: &str = "SELECT event.id FROM event_txn JOIN event ON event.number = event_txn.event
     WHERE hash = $1";
@@ -20,14 +29,15 @@ const OF_EVENTS: &str = "SELECT event, txn_id FROM event_txn
 
 const PRUNE: &str = "DELETE FROM event_txn WHERE event < $1";
 
-/// Notes what an event was sent with; says whether the transaction id is new.
+/// Notes what an event was sent with. The change fails with [`Error::Exists`], perhaps only after
+/// the work has returned, if the transaction id was used before.
 pub fn insert(
     txn: &mut WriteTxn<'_>,
     event: EventNumber,
     hash: TxnHash,
     client: &ClientTxn,
-) -> Result<bool, Error> {
-    Ok(txn.execute(INSERT, params![event, hash, client.device, client.txn_id])? == 1)
+) -> Result<(), Error> {
+    txn.insert(&TXNS, params![event, hash, client.device, client.txn_id])
 }
 
 /// The event that was sent with this before.

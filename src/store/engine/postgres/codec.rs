@@ -107,6 +107,10 @@ pub(super) fn translate_error(error: &tokio_postgres::Error) -> Error {
     if *code == SqlState::UNIQUE_VIOLATION {
         return Error::Exists(text);
     }
+    // What `gather::refuse_unless` says when a row did not advance.
+    if *code == SqlState::DIVISION_BY_ZERO {
+        return Error::Moved;
+    }
     if *code == SqlState::LOCK_NOT_AVAILABLE {
         return Error::Busy(text);
     }

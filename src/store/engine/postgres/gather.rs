@@ -3,7 +3,7 @@
 //! Invariant: rows before a table's mark belong to earlier changes of the group, those behind it to
 //! the running one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::types::ToSql;
 
@@ -53,7 +53,11 @@ impl Gather {
             self.tables.push(Table { batch, rows: Rows::new(batch), mark: 0 });
             self.tables.len() - 1
         });
-        self.tables[index].rows.push(batch, row)
+        let rows = &mut self.tables[index].rows;
+        if batch.conflict == Conflict::Advance && rows.is_behind(row) {
+            return Err(Error::Moved);
+        }
+        rows.push(batch, row)
     }
 
     /// Whether rows wait that would be written to the same table in another way: they must be
@@ -172,11 +176,47 @@ impl Rows {
         split
     }
 
+    /// Whether the newest row that waits under the same key leads to another state than the one
+    /// that a row expects.
+    fn is_behind(&self, row: &[Value<'_>]) -> bool {
+        let [Column::Ints(keys), Column::Ints(states), ..] = &self.columns[..] else {
+            return false;
+        };
+        let int = |value: Option<&Value<'_>>| match value {
+            Some(Value::Int(int)) => Some(*int),
+            _ => None,
+        };
+        let (key, expected) = (int(row.first()), int(row.last()));
+        let newest = keys.iter().rposition(|waiting| *waiting == key);
+        newest.is_some_and(|newest| states[newest] != expected)
+    }
+
+    /// Has the last row of each key expect what the first one does: those between follow from each
+    /// other.
+    fn expect_first(&mut self) {
+        let (Some(Column::Ints(keys)), Some(Column::Ints(expected))) = self.ends() else { return };
+        let mut first = HashMap::new();
+        for (key, expected) in keys.iter().zip(expected) {
+            *expected = *first.entry(*key).or_insert(*expected);
+        }
+    }
+
+    /// The columns of the key and of what is expected.
+    fn ends(&mut self) -> (Option<&Column>, Option<&mut Column>) {
+        match &mut self.columns[..] {
+            [first, .., last] => (Some(first), Some(last)),
+            _ => (None, None),
+        }
+    }
+
     /// Of rows with the same key only the last counts where rows are replaced, and one statement
     /// may not meet a row twice.
     fn settle(mut self, batch: &Batch) -> Self {
-        if batch.conflict != Conflict::Replace || self.length < 2 {
+        if !matches!(batch.conflict, Conflict::Replace | Conflict::Advance) || self.length < 2 {
             return self;
+        }
+        if batch.conflict == Conflict::Advance {
+            self.expect_first();
         }
         let keep = {
             let mut seen = HashSet::new();
@@ -230,28 +270,63 @@ impl Column {
     }
 }
 
-/// The statement that writes a table's rows, from the parameter `$first` on.
-pub(super) fn insert_text(batch: &Batch, first: usize) -> String {
+/// The statement that writes a table's rows.
+pub(super) fn insert_text(batch: &Batch) -> String {
+    let writes = rows_text(batch, 1);
+    if batch.conflict == Conflict::Advance {
+        return format!("WITH rows AS ({writes}) SELECT {}", refuse_unless(&[("rows".into(), 1)]));
+    }
+    writes
+}
+
+/// Writes a table's rows, from the parameter `$first` on.
+fn rows_text(batch: &Batch, first: usize) -> String {
     let arrays = batch.columns.iter().enumerate().map(|(index, (_, kind))| {
         let kind = if *kind == Kind::Int { "bigint" } else { "bytea" };
         format!("${}::{kind}[]", index + first)
     });
     let arrays = arrays.collect::<Vec<_>>().join(", ");
     let (table, columns) = (batch.table, batch.column_list());
+    if batch.conflict == Conflict::Advance {
+        let (key, _) = batch.columns[0];
+        let (state, _) = batch.advanced()[0];
+        let (expected, _) = batch.columns[batch.columns.len() - 1];
+        let sets = batch.advanced().iter().map(|(name, _)| format!("{name} = new.{name}"));
+        let sets = sets.collect::<Vec<_>>().join(", ");
+        return format!(
+            "UPDATE {table} SET {sets} FROM unnest({arrays}) AS new ({columns}) \
+             WHERE {table}.{key} = new.{key} AND {table}.{state} = new.{expected} RETURNING 1"
+        );
+    }
     let conflict = batch.on_conflict();
     format!("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}){conflict}")
+}
+
+/// An expression that fails unless as many rows were changed as there are in the list of keys, for
+/// each of these: a division by zero undoes the statement that meets it, and all before it.
+fn refuse_unless(advanced: &[(String, usize)]) -> String {
+    let all = advanced.iter().map(|(name, first)| {
+        format!("(SELECT count(*) FROM {name}) = cardinality(${first}::bigint[])")
+    });
+    format!("1 / CASE WHEN {} THEN 1 ELSE 0 END", all.collect::<Vec<_>>().join(" AND "))
 }
 
 /// One statement that does what `last` does with its parameters, and writes the rows of many
 /// tables.
 pub(super) fn group_text(last: &str, last_parameters: usize, batches: &[&'static Batch]) -> String {
     let mut parts = vec![format!("last AS ({last})")];
+    let mut advanced = Vec::new();
     let mut first = last_parameters + 1;
     for (index, batch) in batches.iter().enumerate() {
-        parts.push(format!("rows{index} AS ({})", insert_text(batch, first)));
+        let name = format!("rows{index}");
+        parts.push(format!("{name} AS ({})", rows_text(batch, first)));
+        if batch.conflict == Conflict::Advance {
+            advanced.push((name, first));
+        }
         first += batch.columns.len();
     }
-    format!("WITH {} SELECT 1", parts.join(", "))
+    let check = if advanced.is_empty() { "1".to_owned() } else { refuse_unless(&advanced) };
+    format!("WITH {} SELECT {check}", parts.join(", "))
 }
 
 #[cfg(test)]

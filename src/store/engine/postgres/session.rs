@@ -176,7 +176,7 @@ impl Session {
         let statement = if let Some(statement) = self.inserts.get(&key) {
             statement.clone()
         } else {
-            let text = gather::insert_text(batch, 1);
+            let text = gather::insert_text(batch);
             let statement = self.prepare_text(&text)?;
             self.inserts.insert(key, statement.clone());
             statement
