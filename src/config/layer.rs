@@ -55,12 +55,17 @@ impl Environment {
         }
     }
 
+    /// The directories of the layers, strongest first.
+    pub fn configuration_directories(&self, source: &Source) -> Vec<PathBuf> {
+        match source {
+            Source::System => self.directories.clone(),
+            Source::File(path) => vec![parent(path)],
+        }
+    }
+
     /// The directory that relative paths of the configuration start from.
     pub(crate) fn configuration_directory(&self, source: &Source) -> PathBuf {
-        match source {
-            Source::System => self.directories.first().cloned().unwrap_or_default(),
-            Source::File(path) => parent(path),
-        }
+        self.configuration_directories(source).into_iter().next().unwrap_or_default()
     }
 }
 

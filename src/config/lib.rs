@@ -22,6 +22,8 @@ mod load_test;
 #[cfg(test)]
 mod section_test;
 
+use std::path::PathBuf;
+
 pub use layer::{Environment, FRAGMENTS, MAIN_FILE, Source};
 pub use problem::{Problem, Problems};
 pub use reader::Entry;
@@ -30,7 +32,7 @@ pub use setting::{BaseUrl, Lifetime};
 pub use tree::Origin;
 pub use unit::Size;
 
-use reader::{Context, Reader};
+use reader::{Context, Found, Reader};
 use secret::SecretPlaces;
 use section::{
     admin::{self, Admin},
@@ -45,6 +47,7 @@ use section::{
     rate_limit::{self, RateLimits},
     registration::{self, Registration},
     room::{self, Rooms},
+    sandbox::{self, Sandbox},
     server::{self, Identity, Presentation},
     session::{self, Sessions},
     support::{self, Support},
@@ -72,6 +75,8 @@ pub struct Fixed {
     pub admin: Admin,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
     /// `log.format`.
     pub log_format: log::Format,
 }
@@ -115,12 +120,19 @@ pub struct Config {
     /// What a reload changes.
     pub reloadable: Reloadable,
     entries: Vec<Entry>,
+    files: Vec<PathBuf>,
 }
 
 impl Config {
     /// Every key that there is, in the order of the sections, with its value and origin.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The files that all this was read from: the layers, and those of secrets. A reload reads
+    /// them again.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The configuration in force as TOML, secrets masked; with `origins`, each line says where its
@@ -136,7 +148,7 @@ impl Config {
             ("", key) => ["server_name", "state_directory", "signing_key_file"].contains(&key),
             ("log", key) => key == "format",
             (section, _) => {
-                ["listeners", "database", "cache", "admin", "limits"].contains(&section)
+                ["listeners", "database", "cache", "admin", "limits", "sandbox"].contains(&section)
             }
         }
     }
@@ -157,8 +169,9 @@ impl Config {
 pub fn load(source: &Source, environment: &Environment) -> Result<Config, Problems> {
     let mut problems = Vec::new();
     let mut table = Table::new();
-    for path in layer::files(source, environment, &mut problems) {
-        tree::merge(&mut table, fragment::read(&path, &mut problems));
+    let files = layer::files(source, environment, &mut problems);
+    for path in &files {
+        tree::merge(&mut table, fragment::read(path, &mut problems));
     }
     if !problems.is_empty() {
         // A file that could not be read would make its keys look missing.
@@ -168,7 +181,9 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Config, Proble
         credentials: environment.credentials.clone(),
         configuration: environment.configuration_directory(source),
     };
-    read(&table, places, environment)
+    let mut config = read(&table, places, environment)?;
+    config.files.extend(files);
+    Ok(config)
 }
 
 fn read(
@@ -197,12 +212,14 @@ fn read(
     let Log { level, format } = log::read(&mut top.section("log"));
     let admin = admin::read(&mut top.section("admin"), &state);
     let limits = limits::read(&mut top.section("limits"));
+    let sandbox = sandbox::read(&mut top.section("sandbox"));
     drop(top);
-    let (entries, problems) = context.finish();
+    let Found { entries, files, problems } = context.finish();
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let fixed = Fixed { identity, listeners, database, cache, admin, limits, log_format: format };
+    let log_format = format;
+    let fixed = Fixed { identity, listeners, database, cache, admin, limits, sandbox, log_format };
     let reloadable = Reloadable {
         presentation,
         registration,
@@ -218,5 +235,5 @@ fn read(
         turn,
         log_level: level,
     };
-    Ok(Config { fixed, reloadable, entries })
+    Ok(Config { fixed, reloadable, entries, files })
 }

@@ -385,6 +385,8 @@ fn secrets_come_from_files_credentials_first() {
     machine.write("credentials/matrix-homeserver.name", "from a credential");
     assert_eq!(secret().expose(), "from a credential");
     assert_eq!(format!("{:?}", secret()), "Secret(***)");
+    let files = ["credentials/matrix-homeserver.name", "etc/homeserver.toml"];
+    assert_eq!(machine.load().files(), files.map(|name| machine.path(name)));
 }
 
 #[test]

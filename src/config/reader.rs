@@ -5,7 +5,11 @@
 //! Invariant: a wrong value becomes a problem and its default; whoever reads never stops at the
 //! first error, and the result is thrown away when there was one.
 
-use std::{cell::RefCell, ops::RangeInclusive, path::Path};
+use std::{
+    cell::RefCell,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     nearest::nearest,
@@ -57,6 +61,7 @@ struct Unknown {
 /// What the readers of one configuration share.
 pub(crate) struct Context {
     pub(crate) places: SecretPlaces,
+    files: RefCell<Vec<PathBuf>>,
     problems: RefCell<Vec<Problem>>,
     entries: RefCell<Vec<Entry>>,
     unknown: RefCell<Vec<Unknown>>,
@@ -66,14 +71,15 @@ impl Context {
     pub(crate) fn new(places: SecretPlaces) -> Self {
         Self {
             places,
+            files: RefCell::default(),
             problems: RefCell::default(),
             entries: RefCell::default(),
             unknown: RefCell::default(),
         }
     }
 
-    /// All entries and all problems, with suggestions for unknown keys.
-    pub(crate) fn finish(self) -> (Vec<Entry>, Vec<Problem>) {
+    /// Everything that was found, with suggestions for unknown keys.
+    pub(crate) fn finish(self) -> Found {
         let entries = self.entries.into_inner();
         let mut problems = self.problems.into_inner();
         for unknown in self.unknown.into_inner() {
@@ -81,8 +87,16 @@ impl Context {
         }
         // As somebody goes through the files to mend them.
         problems.sort_by(|left, right| place(left).cmp(&place(right)));
-        (entries, problems)
+        Found { entries, files: self.files.into_inner(), problems }
     }
+}
+
+/// What came of the reading.
+pub(crate) struct Found {
+    pub(crate) entries: Vec<Entry>,
+    /// The files of secrets.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 fn place(problem: &Problem) -> Option<(&Path, usize)> {
@@ -205,6 +219,9 @@ impl<'a> Reader<'a> {
         let name: Option<String> = self.optional(file_key);
         if inline.is_some() && name.is_some() {
             self.refuse(file_key, &format!("cannot stand beside `{key}`"));
+        }
+        if let Some(name) = &name {
+            self.context.files.borrow_mut().push(self.places().resolve(name));
         }
         let from_file = name.and_then(|name| match self.places().read(&name) {
             Ok(secret) => Some(secret),

@@ -87,6 +87,26 @@ fn the_database_has_one_password() {
 }
 
 #[test]
+fn the_url_says_as_whom_and_with_what() {
+    let url = |url: &str| {
+        let config = load_text(&format!("[database]\nurl = \"{url}\"\n")).unwrap();
+        config.fixed.database.url
+    };
+    for text in ["postgresql://me@h/d", "postgresql:///d?host=/run&user=me"] {
+        assert!(url(text).names_user(), "{text}");
+    }
+    for text in ["postgresql:///d?host=/run@x&users=me", "postgresql://h/d"] {
+        assert!(!url(text).names_user(), "{text}");
+    }
+    let with_file = url("postgresql://h/d?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem");
+    assert_eq!(with_file.parameter("sslrootcert").as_deref(), Some("/etc/ca.pem"));
+    assert_eq!(with_file.parameter("sslcert"), None);
+    assert_eq!(url("postgresql://h/d?sslrootcert=%2").parameter("sslrootcert"), None);
+    assert_eq!(with_file.file(), None);
+    assert_eq!(url("sqlite:///x/y.db").file(), Some(Path::new("/x/y.db")));
+}
+
+#[test]
 fn a_turn_server_needs_a_secret() {
     assert_eq!(load_text("").unwrap().reloadable.turn, None);
     let uris = "[turn]\nuris = [\"turn:t.example\"]\n";

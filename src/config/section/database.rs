@@ -26,6 +26,25 @@ impl DatabaseUrl {
         self.0.starts_with("sqlite:")
     }
 
+    /// The file of the embedded database.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.strip_prefix("sqlite://").map(Path::new)
+    }
+
+    /// Whether it says by which name the server comes to the database.
+    pub fn names_user(&self) -> bool {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        authority.contains('@') || self.parameter("user").is_some()
+    }
+
+    /// A parameter, its escapes undone; what is no UTF-8 then is as good as not there.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let (_, query) = self.0.split_once('?')?;
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| unescape(value))
+    }
+
     /// The URL without its password.
     pub fn masked(&self) -> String {
         match password_range(&self.0) {
@@ -35,6 +54,22 @@ impl DatabaseUrl {
             None => self.0.clone(),
         }
     }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(first);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Where the password stands: after `user:` or as the parameter `password=`.

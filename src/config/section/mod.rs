@@ -13,6 +13,7 @@ pub mod profile;
 pub mod rate_limit;
 pub mod registration;
 pub mod room;
+pub mod sandbox;
 pub mod server;
 pub mod session;
 pub mod support;
