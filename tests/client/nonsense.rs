@@ -7,9 +7,9 @@ use std::cell::Cell;
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Value, json};
-use tests::harness::{Client, Server, Setup, TestUser};
+use tests::harness::{Client, Reply, Server, Setup, TestUser};
 
-use super::{V3, room_of, say, setups, web::exchange};
+use super::{V3, room_of, say, setups, text, web::exchange};
 
 /// Stands where a wrong value shall stand.
 const HOLE: &str = "@@";
@@ -353,4 +353,50 @@ async fn deep_long_and_broken_requests_are_refused() {
     }
     user.get(&whoami).await.ok();
     assert!(!server.log().contains("panic"), "{}", server.log());
+}
+
+/// The answers to one request that is sent several times at once.
+async fn at_once(client: &Client, method: Method, path: &str, body: &Value) -> Vec<Reply> {
+    let asked = (0..12).map(|_| {
+        // Each on a connection of its own.
+        let (client, method) = (client.clone(), method.clone());
+        async move { client.send(method, path, Some(body)).await }
+    });
+    futures_util::future::join_all(asked).await
+}
+
+#[tokio::test]
+async fn what_is_sent_twice_at_once_happens_once() {
+    for setup in setups() {
+        let fragment = "[registration]\nenabled = true\nwithout_verification = true\n".to_owned();
+        let server = Server::start(Setup { fragment, ..setup }).await;
+        let user = server.register_user("alice").await;
+        let room = room_of(&user, &[]).await;
+        let one_of = |replies: &[Reply], code: &str| {
+            let refused = replies.iter().filter(|reply| !reply.status.is_success());
+            let refused = refused.map(|reply| reply.assert_error(400, code)).count();
+            assert_eq!(refused, replies.len() - 1);
+        };
+        let body = json!({
+            "username": "bob", "password": "a long password", "auth": { "type": "m.login.dummy" },
+        });
+        let path = format!("{V3}/register");
+        one_of(&at_once(&server.client(), Method::POST, &path, &body).await, "M_USER_IN_USE");
+
+        let body = json!({ "room_alias_name": "wanted" });
+        let path = format!("{V3}/createRoom");
+        one_of(&at_once(&user, Method::POST, &path, &body).await, "M_ROOM_IN_USE");
+        // Those who came too late have left no room behind.
+        let joined = user.get(&format!("{V3}/joined_rooms")).await.ok();
+        assert_eq!(joined["joined_rooms"].as_array().map(Vec::len), Some(2));
+
+        let path = format!("{V3}/rooms/{room}/send/m.room.message/same");
+        let replies = at_once(&user, Method::PUT, &path, &json!({ "body": "x" })).await;
+        let mut events: Vec<_> = replies.into_iter().map(|it| text(&it.ok()["event_id"])).collect();
+        events.dedup();
+        assert_eq!(events.len(), 1);
+        let other = user.put(&path, &json!({ "body": "y" })).await.ok();
+        assert_eq!(text(&other["event_id"]), events[0]);
+        assert!(!server.log().contains("panic"), "{}", server.log());
+    }
 }
