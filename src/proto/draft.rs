@@ -15,14 +15,13 @@ use ruma::{
 use serde_json::value::RawValue;
 
 use crate::{
-    hash::{encode_reference_hash, reference_hash, sha256, text_to_sign},
+    hash::{encode_reference_hash, sha256, text_to_sign},
     json::{Form, JsonError, Object, Text, Value, bytes_to_hash, parse_object, write_string},
     pdu::{FormatError, Pdu},
-    redact::write_redacted_content,
+    redacted::write_redacted_content,
     rules::Rules,
     signing::{BASE64, SigningKey, add_signature},
     size::{MAX_DEPTH, MAX_EVENT_BYTES},
-    verify::VerifiedPdu,
 };
 
 /// What somebody wants to send: an event before it has a place in the room, hashes and signatures.
@@ -74,7 +73,7 @@ pub struct Reference {
 
 impl From<&Pdu> for Reference {
     fn from(pdu: &Pdu) -> Self {
-        let hash = pdu.rules().references_carry_hashes().then(|| reference_hash(pdu));
+        let hash = pdu.rules().references_carry_hashes().then(|| pdu.reference_hash());
         Reference { event_id: pdu.event_id().to_owned(), hash }
     }
 }
@@ -251,12 +250,6 @@ impl SignedPdu {
     /// Reads another server's event: step 1 of the checks on receipt. See [`Pdu::parse`].
     pub fn parse(json: &str, rules: &'static Rules) -> Result<SignedPdu, FormatError> {
         Pdu::parse(json, rules).map(SignedPdu)
-    }
-
-    /// Our own event needs no check of its signature and hash: [`Draft::complete`] has just made
-    /// them.
-    pub fn into_own(self) -> VerifiedPdu {
-        VerifiedPdu::trusted(self.0)
     }
 
     /// The event.

@@ -8,37 +8,28 @@ use ring::digest::{Context, SHA256};
 use ruma::room_version_rules::EventIdFormatVersion;
 
 use crate::{
-    json::{Object, bytes_to_hash, parse_object},
-    pdu::Pdu,
-    redact::write_redacted,
+    json::{Object, bytes_to_hash},
+    redacted::write_redacted,
     rules::Rules,
     signing::{BASE64, BASE64_URL},
 };
 
 /// The reference hash in unpadded Base64: what room versions 1 and 2 put beside an event's id, and
 /// what the id is made of in later ones (from version 4 with the URL-safe alphabet).
-pub fn reference_hash(pdu: &Pdu) -> String {
-    parse_object(pdu.json(), pdu.rules().json)
-        .map(|object| reference_hash_of(&object, pdu.rules()))
-        .unwrap_or_default()
+pub(crate) fn reference_hash(object: &Object<'_>, rules: &Rules) -> String {
+    let text = text_to_sign(object, rules);
+    encode_reference_hash(&bytes_to_hash(&text, rules.json), rules)
 }
 
 /// Whether the event's content is what its `hashes` say.
-pub fn content_hash_matches(pdu: &Pdu) -> bool {
-    let Ok(object) = parse_object(pdu.json(), pdu.rules().json) else { return false };
+pub(crate) fn content_hash_matches(object: &Object<'_>, rules: &Rules) -> bool {
     let claimed = object.get("hashes").and_then(|hashes| hashes.as_object()?.get("sha256"));
     // Compared as bytes, so that padding does not matter.
     let claimed = claimed.and_then(|hash| BASE64.decode(&*hash.as_str()?).ok());
-    let mut text = String::with_capacity(pdu.json().len());
+    let mut text = String::with_capacity(1024);
     let is_hashed = |key: &str| !matches!(key, "hashes" | "signatures" | "unsigned");
     object.write_members(&mut text, is_hashed, |_, value, out| value.write(out));
-    claimed.is_some_and(|claimed| *claimed == sha256(&[&bytes_to_hash(&text, pdu.rules().json)]))
-}
-
-/// As [`reference_hash`], of an event that is still an object.
-pub(crate) fn reference_hash_of(object: &Object<'_>, rules: &Rules) -> String {
-    let text = text_to_sign(object, rules);
-    encode_reference_hash(&bytes_to_hash(&text, rules.json), rules)
+    claimed.is_some_and(|claimed| *claimed == sha256(&[&bytes_to_hash(&text, rules.json)]))
 }
 
 /// What an event's signatures and its reference hash go over: it is redacted and without

@@ -14,9 +14,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    hash::reference_hash_of,
+    hash::reference_hash,
     json::{Object, parse_object},
-    redact::redacted_json,
+    redacted::write_redacted,
     rules::Rules,
     size::MAX_EVENT_BYTES,
     visibility::Membership,
@@ -72,7 +72,7 @@ impl Pdu {
         let fields = Fields::read(object, rules)?;
         let event_id = match event_id.or_else(|| fields.event_id.clone()) {
             Some(event_id) => event_id,
-            None => EventId::parse(format!("${}", reference_hash_of(object, rules)))
+            None => EventId::parse(format!("${}", reference_hash(object, rules)))
                 .map_err(|_| FormatError::Invalid("event_id"))?,
         };
         let mut json = String::with_capacity(1024);
@@ -140,6 +140,14 @@ impl Pdu {
     /// The room's id; of a create event in room version 12 it is computed from the event's id.
     pub fn room_id(&self) -> &RoomId {
         &self.room_id
+    }
+
+    /// The reference hash in unpadded Base64: what room versions 1 and 2 put beside the id, and what
+    /// the id is made of in later ones.
+    pub fn reference_hash(&self) -> String {
+        parse_object(&self.json, self.rules.json)
+            .map(|object| reference_hash(&object, self.rules))
+            .unwrap_or_default()
     }
 
     /// Who sent it.
@@ -251,9 +259,17 @@ impl Pdu {
     /// Never: redaction keeps every field that an event must have.
     #[must_use]
     pub fn redacted(&self) -> Pdu {
-        redacted_json(self)
+        self.redacted_json()
             .and_then(|json| Pdu::load(json, self.event_id.clone(), self.rules).ok())
             .expect("redaction keeps every field that an event must have")
+    }
+
+    /// The redacted form of the JSON, signatures included.
+    fn redacted_json(&self) -> Option<String> {
+        let event = parse_object(&self.json, self.rules.json).ok()?;
+        let mut out = String::with_capacity(512);
+        write_redacted(&event, self.rules, true, &mut out);
+        Some(out)
     }
 }
 

@@ -70,6 +70,14 @@ impl VerifiedPdu {
     }
 }
 
+impl SignedPdu {
+    /// Our own event needs no check of its signature and hash:
+    /// [`complete`](crate::draft::Draft::complete) has just made them.
+    pub fn into_own(self) -> VerifiedPdu {
+        VerifiedPdu::trusted(self.0)
+    }
+}
+
 /// The servers that must have signed the event: the sender's (unless it is an invite by third-party
 /// id), in room versions 1 and 2 the one in the event's id, and from version 8 on the one that
 /// authorised a restricted join.
@@ -125,7 +133,7 @@ pub fn verify(signed: SignedPdu, keys: &impl VerifyKeys) -> Result<VerifiedPdu, 
             return Err(VerifyError::NoSignature(server));
         }
     }
-    let redacted = !content_hash_matches(&pdu);
+    let redacted = !content_hash_matches(&event, rules);
     let pdu = if redacted { pdu.redacted() } else { pdu };
     Ok(VerifiedPdu { pdu: Arc::new(pdu), redacted })
 }
