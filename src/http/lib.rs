@@ -24,6 +24,7 @@ mod listen;
 mod passed;
 mod range;
 mod serve;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -40,10 +41,11 @@ pub use dial::{
 pub use error::Error;
 pub use forwarded::client_address;
 pub use limits::Limits;
-pub use listen::{Address, Listener};
+pub use listen::Listener;
 pub use passed::PassedSockets;
 pub use range::{IpRange, IpRangeError, IpRanges};
 pub use serve::{Drained, Server};
+pub use socket::Address;
 pub use tls::{Certificate, Tls, TlsFiles};
 
 /// Any error of a service or a body; only its text is ever used.

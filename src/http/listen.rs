@@ -2,10 +2,9 @@
 //! that a sandbox can be closed behind it.
 
 use std::{
-    fmt, io,
+    io,
     net::{SocketAddr, TcpListener},
-    os::{fd::AsRawFd, unix::net::UnixListener},
-    path::PathBuf,
+    os::fd::AsRawFd,
     sync::Arc,
 };
 
@@ -15,37 +14,10 @@ use nix::sys::socket::{
 };
 
 use crate::{
-    Bind, Error, PassedSockets, Tls,
-    passed::address_of,
+    Address, Bind, Error, PassedSockets, Tls,
+    socket::{BACKLOG, Socket},
     unix::{self, SocketFile},
 };
-
-/// Connections that wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
-pub(crate) const BACKLOG: i32 = 4096;
-
-/// Where a listener really listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// A TCP address with its real port.
-    Tcp(SocketAddr),
-    /// The path of a unix socket; empty for one without a name.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(formatter, "{address}"),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
 
 /// A socket that listens and waits for [`crate::Server::serve`].
 #[derive(Debug)]
@@ -71,7 +43,9 @@ impl Listener {
                 let address = Address::Unix(path.clone());
                 Ok(vec![Self::new(Socket::Unix(socket), address, Some(file))])
             }
-            Bind::Passed { name } => passed.take(name),
+            Bind::Passed { name } => {
+                passed.take(name)?.into_iter().map(|socket| Self::passed(bind, socket)).collect()
+            }
         }
     }
 
@@ -97,8 +71,8 @@ impl Listener {
     }
 
     /// A socket of the service manager: it owns the file, the address and the backlog.
-    pub(crate) fn passed(bind: &Bind, socket: Socket) -> Result<Self, Error> {
-        let address = address_of(&socket).map_err(|error| Error::listen(bind, error))?;
+    fn passed(bind: &Bind, socket: Socket) -> Result<Self, Error> {
+        let address = socket.address().map_err(|error| Error::listen(bind, error))?;
         Ok(Self::new(socket, address, None))
     }
 }

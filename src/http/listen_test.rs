@@ -27,7 +27,7 @@ fn a_port_is_free_again_at_once() {
     let first = listener("127.0.0.1:0");
     let address = tcp_address(&first);
     let client = std::net::TcpStream::connect(address).unwrap();
-    let crate::listen::Socket::Tcp(socket) = &first.socket else { panic!("no TCP") };
+    let crate::socket::Socket::Tcp(socket) = &first.socket else { panic!("no TCP") };
     drop(socket.accept().unwrap());
     drop(client);
     drop(first);

@@ -13,7 +13,7 @@ use std::{
 use listenfd::ListenFd;
 use nix::sys::socket::{getsockopt, sockopt};
 
-use crate::{Address, Bind, Error, Listener, listen::Socket};
+use crate::{Error, socket::Socket};
 
 /// The first descriptor that a service manager passes, by `sd_listen_fds(3)`.
 const FIRST_DESCRIPTOR: i32 = 3;
@@ -62,7 +62,7 @@ impl PassedSockets {
     }
 
     /// Takes every socket of this name; there must be one.
-    pub(crate) fn take(&mut self, name: &str) -> Result<Vec<Listener>, Error> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Vec<Socket>, Error> {
         let (taken, left) =
             std::mem::take(&mut self.left).into_iter().partition(|(other, _)| other == name);
         self.left = left;
@@ -70,8 +70,7 @@ impl PassedSockets {
         if taken.is_empty() {
             return Err(Error::NotPassed { name: name.to_owned(), passed: self.list() });
         }
-        let bind = Bind::Passed { name: name.to_owned() };
-        taken.into_iter().map(|(_, socket)| Listener::passed(&bind, socket)).collect()
+        Ok(taken.into_iter().map(|(_, socket)| socket).collect())
     }
 
     /// Fails if sockets are left that no listener took.
@@ -107,17 +106,6 @@ fn must_listen(socket: &impl AsFd) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"))
-}
-
-/// The address of a passed socket, for messages.
-pub(crate) fn address_of(socket: &Socket) -> io::Result<Address> {
-    Ok(match socket {
-        Socket::Tcp(listener) => Address::Tcp(listener.local_addr()?),
-        Socket::Unix(listener) => {
-            let address = listener.local_addr()?;
-            Address::Unix(address.as_pathname().map(Into::into).unwrap_or_default())
-        }
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::{Bind, Listener};
 
 /// Says to this very test that it is the child, and what to do.
 const ROLE: &str = "PASSED_SOCKETS_TEST_ROLE";

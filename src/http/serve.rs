@@ -30,7 +30,7 @@ use tower::Service;
 use crate::{
     Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls,
     driver::{Phase, Protocols, Shared, serve_connection},
-    listen::Socket,
+    socket::Socket,
     stream::Plain,
     unix::SocketFile,
 };

@@ -25,7 +25,7 @@ use nix::{
     },
 };
 
-use crate::{Bind, Error, listen::BACKLOG};
+use crate::{Bind, Error, socket::BACKLOG};
 
 /// The file of a unix socket that this process made; dropping it removes the file.
 #[derive(Debug)]
