@@ -9,7 +9,7 @@
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
-use config::{Config, Environment};
+use config::{Config, Environment, Source};
 use http::{PassedSockets, Server};
 use store::{OpenError, Store};
 use tokio::runtime::Runtime;
@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
-    cli::ConfigArgument,
     failure::Failure,
     health::Health,
     listen::{self, Listeners},
@@ -31,9 +30,9 @@ use crate::{
     wire::{self, Wired},
 };
 
-/// Runs the server until it is told to stop.
-pub(crate) fn run(arguments: &ConfigArgument) -> Result<(), Failure> {
-    let config = arguments.load()?;
+/// Runs the server of this configuration until it is told to stop.
+pub(crate) fn run(source: Source) -> Result<(), Failure> {
+    let config = config::load(&source, &Environment::of_process())?;
     settings::check(&config)?;
     let level = logging::begin(&config.reloadable.log_level, config.fixed.log_format)?;
     raise_descriptor_limit();
@@ -44,7 +43,7 @@ pub(crate) fn run(arguments: &ConfigArgument) -> Result<(), Failure> {
     give_memory_back();
     let runtime = Runtime::new()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(arguments, config, level, listeners))
+    runtime.block_on(serve(source, config, level, listeners))
 }
 
 /// The state directory, for the server alone.
@@ -65,14 +64,14 @@ struct Running {
 }
 
 async fn serve(
-    arguments: &ConfigArgument,
+    source: Source,
     config: Config,
     level: LevelHandle,
     listeners: Listeners,
 ) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
-        running = start(arguments, config, level, listeners) => running?,
+        running = start(source, config, level, listeners) => running?,
         () = signals.stop() => {
             tracing::info!("told to stop before the start was over");
             return Ok(());
@@ -85,7 +84,7 @@ async fn serve(
 }
 
 async fn start(
-    arguments: &ConfigArgument,
+    source: Source,
     config: Config,
     level: LevelHandle,
     listeners: Listeners,
@@ -118,7 +117,7 @@ async fn start(
     }
     log_start(&config);
     let reloader = Reloader {
-        source: arguments.source(),
+        source,
         environment: Environment::of_process(),
         current: config,
         handles,

@@ -96,7 +96,7 @@ fn program_name(arguments: &[OsString]) -> String {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(config) => crate::serve::run(&config),
+        Command::Serve(config) => crate::serve::run(config.source()),
         Command::Config(command) => config_commands::run(command),
         Command::User(arguments) => user::run(arguments),
         Command::RegisterUser(arguments) => register_user::run(&arguments),
