@@ -6,18 +6,12 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use room::RoomError;
 use ruma::{RoomVersionId, api::client::uiaa::UiaaInfo};
 use serde_json::{Map, Value};
 use user::uia::UiaError;
-
-use crate::reply;
 
 /// A status and the code that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +93,15 @@ enum Extra {
     Body(Vec<u8>),
 }
 
+/// An error as its answer tells it.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// JSON.
+    pub(crate) body: Bytes,
+    /// Seconds until it may be tried again.
+    pub(crate) retry_after_s: Option<u64>,
+}
+
 impl ApiError {
     /// Something that only the administrator can help with.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
@@ -136,32 +139,30 @@ impl ApiError {
         self.0.cause.as_deref()
     }
 
-    /// The answer.
-    pub(crate) fn into_response(self) -> Response {
+    /// What the answer says: its status, its body, and when to try again.
+    pub(crate) fn into_answer(self) -> Answer {
         let Inner { kind, text, extra, .. } = *self.0;
         let mut body = Map::new();
         body.insert("errcode".to_owned(), kind.code.into());
         body.insert("error".to_owned(), text.into());
-        let mut retry_after = None;
+        let mut retry_after_s = None;
         match extra {
             Extra::None => {}
             Extra::SoftLogout(soft) => drop(body.insert("soft_logout".to_owned(), soft.into())),
             Extra::RetryAfter(wait) => {
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 body.insert("retry_after_ms".to_owned(), wait_ms.into());
-                retry_after = Some(HeaderValue::from(wait_ms.div_ceil(1000)));
+                retry_after_s = Some(wait_ms.div_ceil(1000));
             }
             Extra::RoomVersion(version) => {
                 body.insert("room_version".to_owned(), version.as_str().into());
             }
-            Extra::Body(bytes) => return reply::bytes(kind.status, Bytes::from(bytes)),
+            Extra::Body(body) => {
+                return Answer { status: kind.status, body: body.into(), retry_after_s };
+            }
         }
-        let mut response: Response<Body> =
-            reply::bytes(kind.status, Value::Object(body).to_string().into());
-        if let Some(wait) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, wait);
-        }
-        response
+        let body = Value::Object(body).to_string().into();
+        Answer { status: kind.status, body, retry_after_s }
     }
 }
 

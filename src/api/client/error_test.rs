@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 async fn answer(error: ApiError) -> (u16, HeaderMap, Value) {
-    let response = error.into_response();
+    let response = crate::reply::error(error);
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&bytes).unwrap())

@@ -26,6 +26,7 @@ mod events;
 mod extract;
 mod filter;
 mod landing;
+mod listening;
 mod membership;
 mod messages;
 mod presence;
@@ -56,7 +57,8 @@ mod user_directory;
 mod versions;
 mod voip;
 
+pub use listening::Listening;
 pub use rate::{Rate, RateLimits};
-pub use router::{Listening, router};
+pub use router::router;
 pub use settings::{Contact, Settings, SettingsHandle, Support, Turn};
 pub use state::{Parts, State};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ruma::api::{OutgoingResponse, OutgoingResponseExt};
 use serde::Serialize;
 
-use crate::error::ApiError;
+use crate::error::{Answer, ApiError};
 
 /// What a handler comes to.
 pub(crate) type Outcome = Result<Response, ApiError>;
@@ -55,10 +55,20 @@ pub(crate) fn options() -> Response {
 }
 
 /// JSON that is there already.
-pub(crate) fn bytes(status: StatusCode, body: Bytes) -> Response {
+fn bytes(status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// The answer that tells an error.
+pub(crate) fn error(error: ApiError) -> Response {
+    let Answer { status, body, retry_after_s } = error.into_answer();
+    let mut response = bytes(status, body);
+    if let Some(seconds) = retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
 }
 

@@ -27,29 +27,10 @@ use crate::{
         UNKNOWN_METHOD, UNKNOWN_PATH,
     },
     extract::{Call, seen},
+    listening::Listening,
     reply::{self, Outcome},
     routes::{Access, Route, routes},
 };
-
-/// What one listener answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent properties of a listener")]
-pub struct Listening {
-    /// The client-server API, the landing page, `/.well-known/matrix/` and `/_synapse/`.
-    pub client: bool,
-    /// What other servers ask: of this crate's routes, `/.well-known/matrix/server`.
-    pub federation: bool,
-    /// `/_synapse/admin/`.
-    pub admin: bool,
-    /// Whether the peer is a proxy whose `X-Forwarded-For` names the client.
-    pub x_forwarded: bool,
-}
-
-impl Listening {
-    /// A listener for clients, without a proxy before it.
-    pub const CLIENT: Self =
-        Self { client: true, federation: false, admin: false, x_forwarded: false };
-}
 
 /// The router of one listener. It answers every request: what no route is for is `M_UNRECOGNIZED`.
 ///
@@ -126,7 +107,7 @@ fn finish(outcome: Outcome, method: &Method, path: &str) -> Response {
             if let Some(cause) = error.cause() {
                 tracing::error!(%method, path, cause, "a request failed");
             }
-            error.into_response()
+            reply::error(error)
         }
     };
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");

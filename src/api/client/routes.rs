@@ -12,8 +12,8 @@ use axum::routing::MethodFilter;
 
 use crate::{
     account, account_data, alias, capabilities, create_room, device, directory, discovery,
-    extract::Call, filter, landing, membership, messages, presence, profile, push_rules,
-    rate::Kind, receipt, redact, register, reply::Outcome, router::Listening, send, session,
+    extract::Call, filter, landing, listening::Surface, membership, messages, presence, profile,
+    push_rules, rate::Kind, receipt, redact, register, reply::Outcome, send, session,
     shared_secret, state_events, sync_events, tag, third_party, typing, upgrade, user_directory,
     versions, voip,
 };
@@ -29,28 +29,6 @@ pub(crate) enum Access {
     Guest,
     /// Whoever has a token and is no guest.
     User,
-}
-
-/// Which listeners serve a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Surface {
-    /// Those for clients.
-    Client,
-    /// Those for clients and those for administrators.
-    Admin,
-    /// Those for clients and those for servers.
-    Federation,
-}
-
-impl Surface {
-    pub(crate) fn is_served(self, listening: Listening) -> bool {
-        listening.client
-            || match self {
-                Self::Client => false,
-                Self::Admin => listening.admin,
-                Self::Federation => listening.federation,
-            }
-    }
 }
 
 type Function = dyn Fn(Call) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync;

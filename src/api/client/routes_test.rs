@@ -6,6 +6,7 @@ use axum::http::Method;
 use ruma::api::{Metadata, client, path_builder::PathBuilder};
 
 use super::*;
+use crate::Listening;
 
 /// Methods and paths with the names of their parameters left out.
 fn served() -> BTreeSet<(String, String)> {
