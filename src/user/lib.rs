@@ -20,6 +20,7 @@ mod error;
 pub mod filter;
 mod ignored;
 pub mod login;
+mod login_tokens;
 pub mod maintenance;
 mod password;
 mod policy;

@@ -5,16 +5,10 @@
 //!
 //! Spec: client-server API, "Login".
 
-use std::collections::HashMap;
-
-use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId};
 use store::{
     WriteTxn,
-    user::{
-        account::{self, AccountRow},
-        token::TokenHash,
-    },
+    user::account::{self, AccountRow},
 };
 
 use crate::{
@@ -23,9 +17,6 @@ use crate::{
     session::{LoggedIn, NewSession},
     token, username,
 };
-
-/// Login tokens that wait for their use.
-const MAX_LOGIN_TOKENS: usize = 10_000;
 
 const WRONG: Error = Error::BadCredentials("wrong user name or password");
 
@@ -46,12 +37,6 @@ pub struct LoginToken {
     pub token: String,
     /// Milliseconds until it expires.
     pub expires_in_ms: u64,
-}
-
-/// Login tokens that were issued and not used: whose they are and when they expire.
-#[derive(Default)]
-pub(crate) struct LoginTokens {
-    issued: Mutex<HashMap<TokenHash, (OwnedUserId, u64)>>,
 }
 
 impl Sessions {
@@ -180,30 +165,5 @@ impl Inputs {
             hash: account.and_then(|account| account.password_hash.clone()),
             pepper: context.settings().passwords.bcrypt_pepper.clone(),
         }
-    }
-}
-
-impl LoginTokens {
-    fn add(
-        &self,
-        token: &str,
-        user_id: &UserId,
-        expires_ts: u64,
-        now_ms: u64,
-    ) -> Result<(), Error> {
-        let mut issued = self.issued.lock();
-        if issued.len() >= MAX_LOGIN_TOKENS {
-            issued.retain(|_, (_, expires_ts)| *expires_ts > now_ms);
-        }
-        if issued.len() >= MAX_LOGIN_TOKENS {
-            return Err(Error::LimitExceeded("too many login tokens are waiting"));
-        }
-        issued.insert(token::hash(token), (user_id.to_owned(), expires_ts));
-        Ok(())
-    }
-
-    fn take(&self, hash: &TokenHash, now_ms: u64) -> Option<OwnedUserId> {
-        let (user_id, expires_ts) = self.issued.lock().remove(hash)?;
-        (expires_ts > now_ms).then_some(user_id)
     }
 }

@@ -1,8 +1,8 @@
 //! Presence: who is online. In memory only.
 //!
 //! Each device asks for a state: with `PUT /presence`, or by syncing. A device counts while it
-//! syncs and for [`SYNC_GRACE_MS`] more; one that asks for `online` is `unavailable` once the user
-//! did nothing on it for [`IDLE_MS`]. The user's state is the best of her devices'.
+//! syncs and for some time more; one that asks for `online` is `unavailable` once the user did
+//! nothing on it for a while (`presence_record` says how long). The user's state is the best of her devices'.
 //!
 //! ```text
 //!   offline ──sync, PUT──▶ online ──idle for 5 min──▶ unavailable ──does something──▶ online
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proto::number::{RoomNumber, UserNumber};
-use ruma::{OwnedUserId, UserId, presence::PresenceState};
+use ruma::{UserId, presence::PresenceState};
 
 use crate::{
     Context, Ephemeral, Error, Requester, RoomAccess,
@@ -28,14 +28,7 @@ use crate::{
     presence_record::{Record, Records, Shown},
 };
 
-/// How long a device counts after its last sync.
-pub(crate) const SYNC_GRACE_MS: u64 = 30_000;
-
-/// How long a user counts as active after doing something.
-pub(crate) const ACTIVE_MS: u64 = 60_000;
-
-/// How long a device stays online without the user doing anything on it.
-pub(crate) const IDLE_MS: u64 = 300_000;
+pub use crate::presence_record::UserPresence;
 
 /// The most bytes of a status message.
 const MAX_STATUS_BYTES: usize = 1024;
@@ -52,25 +45,6 @@ struct Inner {
     ephemeral: Ephemeral,
     records: Mutex<Records>,
     due: Due<UserNumber>,
-}
-
-/// The presence of one user now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserPresence {
-    /// Who.
-    pub user_id: OwnedUserId,
-    /// The state.
-    pub state: PresenceState,
-    /// The status message.
-    pub status_msg: Option<String>,
-    /// Milliseconds since she last did something, if she ever did.
-    pub last_active_ago_ms: Option<u64>,
-    /// Whether she is doing something just now.
-    pub currently_active: bool,
-    /// The ephemeral counter of the last change.
-    pub changed: u64,
-    /// The rooms that she was joined to at that change.
-    pub rooms: Arc<[RoomNumber]>,
 }
 
 impl Presence {

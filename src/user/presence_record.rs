@@ -11,10 +11,36 @@ use std::{
 use proto::number::{RoomNumber, UserNumber};
 use ruma::{OwnedUserId, UserId, presence::PresenceState};
 
-use crate::presence::{ACTIVE_MS, IDLE_MS, SYNC_GRACE_MS, UserPresence};
-
 /// Users whose presence is kept.
 const MAX_RECORDS: usize = 50_000;
+
+/// How long a device counts after its last sync.
+pub(crate) const SYNC_GRACE_MS: u64 = 30_000;
+
+/// How long a user counts as active after doing something.
+pub(crate) const ACTIVE_MS: u64 = 60_000;
+
+/// How long a device stays online without the user doing anything on it.
+pub(crate) const IDLE_MS: u64 = 300_000;
+
+/// The presence of one user now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPresence {
+    /// Who.
+    pub user_id: OwnedUserId,
+    /// The state.
+    pub state: PresenceState,
+    /// The status message.
+    pub status_msg: Option<String>,
+    /// Milliseconds since she last did something, if she ever did.
+    pub last_active_ago_ms: Option<u64>,
+    /// Whether she is doing something just now.
+    pub currently_active: bool,
+    /// The ephemeral counter of the last change.
+    pub changed: u64,
+    /// The rooms that she was joined to at that change.
+    pub rooms: Arc<[RoomNumber]>,
+}
 
 /// All records, also by their last change.
 #[derive(Default)]

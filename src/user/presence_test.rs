@@ -5,6 +5,7 @@ use store::testing::Database;
 
 use super::*;
 use crate::{
+    presence_record::{ACTIVE_MS, IDLE_MS, SYNC_GRACE_MS},
     session::NewSession,
     testing::{Someone, World},
 };

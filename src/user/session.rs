@@ -24,7 +24,7 @@ use store::{
 use crate::{
     Context, Error, Passwords, Requester, Seen,
     cache::Cache,
-    login::LoginTokens,
+    login_tokens::LoginTokens,
     seen::{SeenDevices, last_seen},
     token,
 };

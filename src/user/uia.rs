@@ -18,19 +18,20 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proto::clock::random_string;
-use ruma::{
-    OwnedUserId,
-    api::{
-        client::uiaa::{AuthFlow, AuthType, UiaaInfo},
-        error::{ErrorKind, StandardErrorBody},
-    },
+use ruma::api::{
+    client::uiaa::{AuthFlow, AuthType, UiaaInfo},
+    error::{ErrorKind, StandardErrorBody},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    Context, Error, RegistrationTokens, Requester, Sessions, registration_token::PendingUse,
-    uia_sessions::UiaSessions, username,
+    Context, Error, RegistrationTokens, Requester, Sessions,
+    registration_token::PendingUse,
+    uia_sessions::{UiaSession, UiaSessions},
+    username,
 };
+
+pub use crate::uia_sessions::{Authorized, Operation};
 
 /// Random characters of a session's ID.
 const SESSION_ID_LENGTH: usize = 24;
@@ -42,31 +43,6 @@ pub struct Uia {
     sessions: Sessions,
     registration_tokens: RegistrationTokens,
     open: Arc<Mutex<UiaSessions>>,
-}
-
-/// The operation to be authorised.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation<'a> {
-    /// The request's method.
-    pub method: &'a str,
-    /// The request's path, as sent.
-    pub path: &'a str,
-    /// The whole request body, with `auth`.
-    pub body: &'a Map<String, Value>,
-    /// Who asks; none when registering.
-    pub requester: Option<&'a Requester>,
-}
-
-/// An authorised operation.
-#[derive(Clone)]
-pub struct Authorized {
-    /// The request body without `auth`: that of the first request when the last one carried only
-    /// `auth`.
-    pub body: Map<String, Value>,
-    /// The registration token that was shown, to be used up by the registration.
-    pub registration_token: Option<String>,
-    /// Keeps the token's use for this registration for as long as the operation goes on.
-    _token_use: Option<Arc<PendingUse>>,
 }
 
 /// Why an operation is not authorised (yet).
@@ -82,27 +58,6 @@ impl From<Error> for UiaError {
     fn from(error: Error) -> Self {
         Self::Other(error)
     }
-}
-
-/// What a session is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Purpose {
-    method: String,
-    path: String,
-    user: Option<OwnedUserId>,
-}
-
-/// A session of user-interactive authentication.
-#[derive(Clone)]
-pub(crate) struct UiaSession {
-    purpose: Purpose,
-    /// Without `auth`.
-    pub(crate) body: Map<String, Value>,
-    completed: Vec<AuthType>,
-    /// The registration token that was shown.
-    token: Option<String>,
-    /// Its use, taken until the flow is complete.
-    token_use: Option<Arc<PendingUse>>,
 }
 
 /// What a stage came to.
@@ -214,7 +169,7 @@ impl Uia {
         let Some(mut session) = self.open.lock().find(id, self.context.now_ms()) else {
             return Ok(None);
         };
-        if session.purpose != Purpose::of(operation) {
+        if !session.is_for(operation) {
             return Err(Error::Forbidden("this authentication is for another operation"));
         }
         if body.is_empty() || *body == session.body {
@@ -269,41 +224,6 @@ impl Uia {
             Some(token_use) => Stage::Passed(Some(Arc::new(token_use))),
             None => Stage::Failed(ErrorKind::Unauthorized, "the registration token is not valid"),
         })
-    }
-}
-
-impl Purpose {
-    fn of(operation: Operation<'_>) -> Self {
-        Self {
-            method: operation.method.to_owned(),
-            path: operation.path.to_owned(),
-            user: operation.requester.map(|requester| requester.user_id().to_owned()),
-        }
-    }
-}
-
-impl UiaSession {
-    fn new(operation: Operation<'_>, body: Map<String, Value>) -> Self {
-        let purpose = Purpose::of(operation);
-        Self { purpose, body, completed: Vec::new(), token: None, token_use: None }
-    }
-
-    fn pass(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
-        self.completed.push(stage);
-        if let Some(token_use) = token_use {
-            self.token = Some(token_use.token().to_owned());
-            self.token_use = Some(token_use);
-        }
-    }
-
-    /// Hands the authorised operation out. The token's use goes along, so that it ends with the
-    /// registration.
-    fn authorize(&mut self) -> Authorized {
-        Authorized {
-            body: self.body.clone(),
-            registration_token: self.token.clone(),
-            _token_use: self.token_use.take(),
-        }
     }
 }
 

@@ -7,9 +7,15 @@
 //! Invariant: at most [`MAX_SESSIONS`] sessions whose bodies have at most [`MAX_BYTES`] together;
 //! the oldest make room.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use crate::uia::UiaSession;
+use ruma::{OwnedUserId, api::client::uiaa::AuthType};
+use serde_json::{Map, Value};
+
+use crate::{Requester, registration_token::PendingUse};
 
 const MAX_SESSIONS: usize = 10_000;
 
@@ -17,6 +23,92 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// A session that nobody went on with for so long ends.
 const LIFETIME_MS: u64 = 3_600_000;
+
+/// The operation to be authorised.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's path, as sent.
+    pub path: &'a str,
+    /// The whole request body, with `auth`.
+    pub body: &'a Map<String, Value>,
+    /// Who asks; none when registering.
+    pub requester: Option<&'a Requester>,
+}
+
+/// An authorised operation.
+#[derive(Clone)]
+pub struct Authorized {
+    /// The request body without `auth`: that of the first request when the last one carried only
+    /// `auth`.
+    pub body: Map<String, Value>,
+    /// The registration token that was shown, to be used up by the registration.
+    pub registration_token: Option<String>,
+    /// Keeps the token's use for this registration for as long as the operation goes on.
+    _token_use: Option<Arc<PendingUse>>,
+}
+
+/// What a session is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Purpose {
+    method: String,
+    path: String,
+    user: Option<OwnedUserId>,
+}
+
+/// A session of user-interactive authentication.
+#[derive(Clone)]
+pub(crate) struct UiaSession {
+    purpose: Purpose,
+    /// Without `auth`.
+    pub(crate) body: Map<String, Value>,
+    pub(crate) completed: Vec<AuthType>,
+    /// The registration token that was shown.
+    token: Option<String>,
+    /// Its use, taken until the flow is complete.
+    token_use: Option<Arc<PendingUse>>,
+}
+
+impl Purpose {
+    fn of(operation: Operation<'_>) -> Self {
+        Self {
+            method: operation.method.to_owned(),
+            path: operation.path.to_owned(),
+            user: operation.requester.map(|requester| requester.user_id().to_owned()),
+        }
+    }
+}
+
+impl UiaSession {
+    pub(crate) fn new(operation: Operation<'_>, body: Map<String, Value>) -> Self {
+        let purpose = Purpose::of(operation);
+        Self { purpose, body, completed: Vec::new(), token: None, token_use: None }
+    }
+
+    /// Whether it authorises this operation and no other.
+    pub(crate) fn is_for(&self, operation: Operation<'_>) -> bool {
+        self.purpose == Purpose::of(operation)
+    }
+
+    pub(crate) fn pass(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
+        self.completed.push(stage);
+        if let Some(token_use) = token_use {
+            self.token = Some(token_use.token().to_owned());
+            self.token_use = Some(token_use);
+        }
+    }
+
+    /// Hands the authorised operation out. The token's use goes along, so that it ends with the
+    /// registration.
+    pub(crate) fn authorize(&mut self) -> Authorized {
+        Authorized {
+            body: self.body.clone(),
+            registration_token: self.token.clone(),
+            _token_use: self.token_use.take(),
+        }
+    }
+}
 
 /// The open sessions.
 #[derive(Default)]
