@@ -12,6 +12,7 @@ mod concern;
 mod delta;
 mod error;
 mod filter;
+mod inner;
 mod json;
 mod lazy;
 mod membership;
@@ -30,5 +31,6 @@ mod write;
 
 pub use error::Error;
 pub use filter::{FilterError, TIMELINE_LIMIT_DEFAULT, TIMELINE_LIMIT_MAX};
+pub use inner::Parts;
 pub use request::{StateSection, SyncRequest, TIMEOUT_MAX};
-pub use sync::{Parts, Sync};
+pub use sync::Sync;

@@ -3,61 +3,24 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use moka::sync::Cache;
-use proto::{clock::SharedClock, number::Position};
-use room::Rooms;
-use store::Store;
+use proto::number::Position;
 use tokio::time::Instant;
-use user::{Ephemeral, Filters, IgnoredUsers, Presence, Requester, Typing};
+use user::Requester;
 
 use crate::{
     Error, SyncRequest, TIMEOUT_MAX,
-    filter::{FilterError, LazyMembers, SyncFilter},
-    lazy::{Holder, KnownMembers},
-    membership::{Membership, Memberships},
-    notifier::{Notifier, Waiter},
+    filter::{LazyMembers, SyncFilter},
+    inner::{Inner, Parts},
+    lazy::Holder,
     stream::Look,
     token::{Head, SyncToken},
     write::{self, Style},
 };
 
-/// Inline filters that are kept parsed.
-const FILTERS_MAX: u64 = 1_000;
-/// An inline filter that is longer is parsed each time.
-const FILTER_KEPT_BYTES_MAX: usize = 4_096;
-
-/// What [`Sync`] is made from.
-#[derive(Clone)]
-pub struct Parts {
-    /// The database.
-    pub store: Store,
-    /// The rooms.
-    pub rooms: Rooms,
-    /// Stored filters.
-    pub filters: Filters,
-    /// Whom users ignore.
-    pub ignored: IgnoredUsers,
-    /// Who is typing.
-    pub typing: Typing,
-    /// Who is online.
-    pub presence: Presence,
-    /// The order of what is not durable.
-    pub ephemeral: Ephemeral,
-    /// The wall clock.
-    pub clock: SharedClock,
-}
-
 /// Answers `/sync`. Clones are cheap and mean the same.
 #[derive(Clone)]
 pub struct Sync {
     inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) parts: Parts,
-    pub(crate) notifier: Notifier,
-    pub(crate) known: KnownMembers,
-    filters: Cache<String, Arc<SyncFilter>>,
 }
 
 impl Sync {
@@ -71,12 +34,7 @@ impl Sync {
     pub(crate) fn beginning_at(parts: Parts, position: Position) -> Self {
         let (store, ephemeral) = (parts.store.clone(), parts.ephemeral.clone());
         let head = Head { position, epoch: ephemeral.epoch(), ephemeral: ephemeral.counter() };
-        let inner = Arc::new(Inner {
-            parts,
-            notifier: Notifier::new(head),
-            known: KnownMembers::new(),
-            filters: Cache::new(FILTERS_MAX),
-        });
+        let inner = Arc::new(Inner::new(parts, head));
         // The store must not keep itself alive through its own listener.
         let listening = Arc::downgrade(&inner);
         store.add_listener(Arc::new(move |_| {
@@ -213,55 +171,6 @@ impl Course<'_> {
             format: &self.filter.format,
             state: self.request.state,
             now_ms: self.inner.parts.clock.now_ms(),
-        }
-    }
-}
-
-impl Inner {
-    /// The filter that a request names: none, JSON, or the id of a stored one.
-    async fn filter(
-        &self,
-        requester: &Requester,
-        filter: Option<&str>,
-    ) -> Result<Arc<SyncFilter>, Error> {
-        let Some(text) = filter else { return self.parsed("{}") };
-        if text.starts_with('{') {
-            return self.parsed(text);
-        }
-        let stored = self.parts.filters.find_json(requester, text).await?;
-        let stored = stored.ok_or(FilterError::Unknown)?;
-        self.parsed(stored.get())
-    }
-
-    fn parsed(&self, json: &str) -> Result<Arc<SyncFilter>, Error> {
-        if let Some(filter) = self.filters.get(json) {
-            return Ok(filter);
-        }
-        let filter = Arc::new(SyncFilter::parse(json)?);
-        if json.len() <= FILTER_KEPT_BYTES_MAX {
-            self.filters.insert(json.to_owned(), Arc::clone(&filter));
-        }
-        Ok(filter)
-    }
-
-    /// The requester's waiter; her memberships are read when she comes for the first time.
-    async fn waiter(&self, requester: &Requester) -> Result<Arc<Waiter>, Error> {
-        let user = requester.user();
-        loop {
-            if let Some(waiter) = self.notifier.find(user) {
-                return Ok(waiter);
-            }
-            self.notifier.begin(user, requester.user_id());
-            let rooms = self.parts.rooms.memberships(user).await?;
-            let memberships = rooms
-                .values()
-                .map(|room| (room.room, Membership::from(&**room)))
-                .collect::<Memberships>();
-            let newest = memberships.values().map(|membership| membership.position).max();
-            self.notifier.complete(user, memberships);
-            // What was read may be ahead of what has been published.
-            let newest = newest.unwrap_or_default();
-            self.notifier.reach(newest, self.parts.store.log()).await;
         }
     }
 }

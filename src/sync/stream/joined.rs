@@ -7,7 +7,7 @@ use proto::number::Position;
 use room::RoomView;
 use ruma::OwnedUserId;
 
-use super::{Found, Look, Source, state, summary, timeline};
+use super::{Found, Look, Source, rows, state, summary, timeline};
 use crate::{
     answer::{AccountDatum, JoinedRoom},
     lazy::Known,
@@ -41,7 +41,7 @@ pub(crate) fn joined(
 ) -> Found<Option<JoinedRoom>> {
     let Joined { visit, view, .. } = room;
     let upto = look.next.position;
-    let stretch = timeline::Stretch {
+    let stretch = rows::Stretch {
         room: visit.room,
         id: view.id(),
         since: visit.since,

@@ -13,7 +13,7 @@ use store::room::changes;
 use super::{
     Found, Look, Source,
     joined::{Extras, before},
-    state, timeline,
+    rows, state, timeline,
 };
 use crate::{
     answer::{LeftRoom, Timeline, TimelineEvent},
@@ -62,7 +62,7 @@ fn inside(
     known: &mut Known,
 ) -> Found<(Timeline, Vec<Arc<Event>>)> {
     let upto = departure.membership.position;
-    let stretch = timeline::Stretch {
+    let stretch = rows::Stretch {
         room: departure.room,
         id,
         since: departure.since,

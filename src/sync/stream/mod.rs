@@ -12,6 +12,7 @@ mod left;
 mod own;
 mod presence;
 mod receipts;
+mod rows;
 mod second;
 mod sight;
 mod source;
@@ -31,10 +32,10 @@ use crate::{
     Error, StateSection,
     answer::Answer,
     filter::{LazyMembers, SyncFilter},
+    inner::Inner,
     lazy::{Holder, Known},
     membership::{Membership, Memberships},
     notifier::News,
-    sync::Inner,
     token::SyncToken,
 };
 

@@ -12,7 +12,7 @@ use store::room::keys::member_key;
 
 use super::{
     Found, Look, Source,
-    timeline::{Candidate, Stretch},
+    rows::{Candidate, Stretch},
 };
 use crate::answer::TimelineEvent;
 

@@ -12,7 +12,7 @@ use ruma::UserId;
 use store::{Snapshot, room::events};
 
 use super::Look;
-use crate::{Error, notifier::News, sync::Parts};
+use crate::{Error, inner::Parts, notifier::News};
 
 /// Why something could not be found.
 #[derive(Debug)]
