@@ -30,8 +30,8 @@ impl Sync {
         Self::beginning_at(parts, floor)
     }
 
-    /// The same, with nothing in memory that is at or before a position.
-    pub(crate) fn beginning_at(parts: Parts, position: Position) -> Self {
+    /// The same with nothing in memory that is at or before a position, as after a restart.
+    pub fn beginning_at(parts: Parts, position: Position) -> Self {
         let (store, ephemeral) = (parts.store.clone(), parts.ephemeral.clone());
         let head = Head { position, epoch: ephemeral.epoch(), ephemeral: ephemeral.counter() };
         let inner = Arc::new(Inner::new(parts, head));

@@ -4,7 +4,7 @@ mod basics;
 mod directory;
 mod membership;
 mod naming;
-mod network;
+mod outcomes;
 mod reading;
 mod redaction;
 mod upgrade;

@@ -1,4 +1,10 @@
-//! The servers, and the network between them.
+//! Several servers with a network between them that delays, loses, reorders and repeats, and falls
+//! apart. It answers [`Peers`] from the inside of each server, as federation will from the outside.
+//!
+//! Invariant: what one server sends is either with the others, or under way, or lost; in good
+//! weather nothing is lost, so that whoever delivers until the network is quiet has healed it.
+
+#![expect(clippy::missing_panics_doc, reason = "a double says by a panic that a test failed")]
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,11 +25,7 @@ use store::{
 
 use crate::{
     RoomError, Rooms,
-    admit::Ready,
-    receive::{
-        Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, Received, StateIds,
-        parse,
-    },
+    receive::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds},
     resident::{numbers_before, raw_event},
     resolve::StateSource,
     testing,
@@ -31,44 +33,48 @@ use crate::{
 
 /// An event on its way from one server to another.
 #[derive(Clone)]
-pub(super) struct Parcel {
-    pub(super) from: OwnedServerName,
-    pub(super) to: OwnedServerName,
-    pub(super) room: OwnedRoomId,
-    pub(super) event: Arc<Event>,
+struct Parcel {
+    from: OwnedServerName,
+    to: OwnedServerName,
+    room: OwnedRoomId,
+    event: Arc<Event>,
 }
 
 /// How the network behaves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Weather {
+pub struct Weather {
     /// One in so many is lost; 0 is none.
-    pub(super) loss: u64,
+    pub loss: u64,
     /// One in so many comes twice.
-    pub(super) repeat: u64,
+    pub repeat: u64,
 }
 
 /// The servers and what is under way between them.
-pub(super) struct Network {
-    pub(super) nodes: OnceLock<Vec<Node>>,
+pub struct Network {
+    nodes: OnceLock<Vec<Node>>,
     parcels: Mutex<VecDeque<Parcel>>,
     weather: Mutex<Weather>,
     /// Servers that hear nothing from the others.
     cut_off: Mutex<HashSet<OwnedServerName>>,
-    pub(super) random: SeededRandom,
+    /// The dice of the network and of what happens on it.
+    pub random: SeededRandom,
 }
 
 /// A server.
-pub(super) struct Node {
-    pub(super) name: OwnedServerName,
-    pub(super) rooms: Rooms,
-    pub(super) store: Store,
+pub struct Node {
+    /// Its name: `a.org`, `b.org` and so on.
+    pub name: OwnedServerName,
+    /// Its rooms.
+    pub rooms: Rooms,
+    /// Its database.
+    pub store: Store,
     key_id: String,
     key: VerifyKey,
 }
 
 impl Network {
     /// A network of servers on these stores, in good weather.
-    pub(super) fn new(stores: Vec<Store>, seed: u64) -> Arc<Self> {
+    pub fn new(stores: Vec<Store>, seed: u64) -> Arc<Self> {
         let network = Arc::new(Self {
             nodes: OnceLock::new(),
             parcels: Mutex::default(),
@@ -76,28 +82,33 @@ impl Network {
             cut_off: Mutex::default(),
             random: SeededRandom::new(seed),
         });
-        let nodes = stores.into_iter().enumerate().map(|(place, store)| {
-            let place = u64::try_from(place).unwrap();
-            Node::new(&network, store, place)
+        let nodes = ('a'..='z').zip(1..).zip(stores);
+        let nodes = nodes.map(|((letter, seed), store)| {
+            Node::new(&network, store, (&format!("{letter}.org"), seed))
         });
         let nodes = nodes.collect::<Vec<_>>();
         assert!(network.nodes.set(nodes).is_ok());
         network
     }
 
-    pub(super) fn nodes(&self) -> &[Node] {
-        self.nodes.get().unwrap()
+    /// All servers.
+    pub fn nodes(&self) -> &[Node] {
+        self.nodes.get().expect("the network is built")
     }
 
-    pub(super) fn node(&self, name: &ServerName) -> &Node {
-        self.nodes().iter().find(|node| node.name == name).unwrap()
+    /// The server with this name.
+    pub fn node(&self, name: &ServerName) -> &Node {
+        let node = self.nodes().iter().find(|node| node.name == name);
+        node.expect("the server is on the network")
     }
 
-    pub(super) fn set_weather(&self, weather: Weather) {
+    /// Changes the weather.
+    pub fn set_weather(&self, weather: Weather) {
         *self.weather.lock() = weather;
     }
 
-    pub(super) fn cut_off(&self, servers: impl IntoIterator<Item = OwnedServerName>) {
+    /// Makes these servers, and no others, such as hear nothing from the rest.
+    pub fn cut_off(&self, servers: impl IntoIterator<Item = OwnedServerName>) {
         *self.cut_off.lock() = servers.into_iter().collect();
     }
 
@@ -114,19 +125,21 @@ impl Network {
         !apart && !self.one_in(loss)
     }
 
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Whether nothing is under way.
+    pub fn is_quiet(&self) -> bool {
         self.parcels.lock().is_empty()
     }
 
     /// Delivers one of the parcels, whichever: perhaps not, perhaps twice.
-    pub(super) async fn deliver_one(&self) {
+    pub async fn deliver_one(&self) {
         let parcel = {
             let mut parcels = self.parcels.lock();
             if parcels.is_empty() {
                 return;
             }
-            let place = self.random.below(u64::try_from(parcels.len()).unwrap());
-            parcels.remove(usize::try_from(place).unwrap()).unwrap()
+            let place = self.random.below(parcels.len() as u64);
+            let place = usize::try_from(place).expect("it is less than a length");
+            parcels.remove(place).expect("it is less than the length")
         };
         if !self.gets_through(&parcel.from, &parcel.to) {
             return;
@@ -135,7 +148,7 @@ impl Network {
         if self.one_in(repeat) {
             self.parcels.lock().push_back(parcel.clone());
         }
-        let pdu = raw_event(parcel.event.pdu().json()).unwrap();
+        let pdu = raw_event(parcel.event.pdu().json()).expect("an event is JSON");
         let rooms = &self.node(&parcel.to).rooms;
         // A server that is not in the room, or could not ask for what is missing, takes nothing.
         if let Err(error) = rooms.receive(&parcel.from, &parcel.room, &pdu).await {
@@ -144,22 +157,22 @@ impl Network {
     }
 
     /// Delivers everything that is under way.
-    pub(super) async fn deliver_parcels(&self) {
+    pub async fn deliver_parcels(&self) {
         while !self.is_quiet() {
             self.deliver_one().await;
         }
     }
 
     /// Loses everything that is under way.
-    pub(super) fn forget_parcels(&self) {
+    pub fn forget_parcels(&self) {
         self.parcels.lock().clear();
     }
 
     /// Takes an event that is under way out of the network: its text.
-    pub(super) fn take_parcel(&self, id: &EventId) -> String {
+    pub fn take_parcel(&self, id: &EventId) -> String {
         let mut parcels = self.parcels.lock();
         let place = parcels.iter().position(|parcel| parcel.event.event_id() == id);
-        let parcel = parcels.remove(place.unwrap()).unwrap();
+        let parcel = place.and_then(|place| parcels.remove(place)).expect("it is under way");
         parcel.event.pdu().json().to_owned()
     }
 
@@ -182,9 +195,8 @@ impl Network {
 }
 
 impl Node {
-    fn new(network: &Arc<Network>, store: Store, place: u64) -> Self {
-        let server = format!("{}.org", char::from(b'a' + u8::try_from(place).unwrap()));
-        let mut setup = testing::setup(store.clone(), &server, place + 1);
+    fn new(network: &Arc<Network>, store: Store, (server, seed): (&str, u64)) -> Self {
+        let mut setup = testing::setup(store.clone(), server, seed);
         let name = setup.server_name.clone();
         let link = Link { network: Arc::downgrade(network), own: name.clone() };
         setup.peers = Some(Arc::new(link));
@@ -199,11 +211,13 @@ impl Node {
             }
         }));
         let rooms = Rooms::new(setup);
-        Self { name, rooms, store, key_id, key: VerifyKey::parse(&key).unwrap() }
+        let key = VerifyKey::parse(&key).expect("a key of ours is a key");
+        Self { name, rooms, store, key_id, key }
     }
 
-    async fn event(&self, id: &EventId) -> Option<Arc<Event>> {
-        self.rooms.inner.find_event(id).await.unwrap()
+    /// The event with this id, if the server has it.
+    pub async fn event(&self, id: &EventId) -> Option<Arc<Event>> {
+        self.rooms.inner.find_event(id).await.expect("the database answers")
     }
 
     /// The events before the latest and after the earliest, newest first.
@@ -226,7 +240,7 @@ impl Node {
                 continue;
             };
             open.extend(event.pdu().prev_events().iter().cloned());
-            answer.push(raw_event(event.pdu().json()).unwrap());
+            answer.push(raw_event(event.pdu().json()).expect("an event is JSON"));
         }
         answer
     }
@@ -245,23 +259,7 @@ impl Node {
             };
             Ok::<_, RoomError>(StateIds { state: ids(&state)?, auth_chain: ids(&chain)? })
         });
-        Some(read.await.unwrap())
-    }
-}
-
-impl Rooms {
-    /// Takes an event whose previous events are missing as if its own server had told that the
-    /// room's state did not change there.
-    pub(super) async fn admit_alone(
-        &self,
-        room: &RoomId,
-        json: &str,
-    ) -> Result<Received, RoomError> {
-        let room = self.find(room).await?.unwrap();
-        let signed = parse(&raw_event(json)?, room.id(), room.rules())?;
-        let (pdu, _) = self.verify_all(vec![signed]).await?.pop().unwrap();
-        let told = vec![room.view().state().clone()];
-        self.admit(&room.0, &Ready { pdu, told, anew: false }).await
+        Some(read.await.expect("the database answers"))
     }
 }
 
@@ -332,7 +330,8 @@ impl Peers for Link {
     ) -> Answer<'a, Option<Box<RawValue>>> {
         Box::pin(async move {
             let event = self.reach(server)?.node(server).event(event).await;
-            Ok(event.map(|event| raw_event(event.pdu().json()).unwrap()))
+            let raw = |event: Arc<Event>| raw_event(event.pdu().json()).expect("an event is JSON");
+            Ok(event.map(raw))
         })
     }
 

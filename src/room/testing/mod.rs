@@ -1,6 +1,8 @@
 //! Rooms for tests of this crate and of those above it, on a store of the test's. No part of the
 //! running server.
 
+pub mod network;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

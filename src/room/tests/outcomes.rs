@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use proto::rules::Rules;
-use ruma::{OwnedRoomId, UserId, api::client::room::create_room::v3::RoomPreset};
+use ruma::{OwnedRoomId, RoomId, UserId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::json;
 use store::{Store, testing::Database};
 
-use super::fake::{Network, Node};
 use crate::{
-    Membership, Outcome, RoomError,
+    Membership, Outcome, RoomError, Rooms,
+    admit::Ready,
     create::CreateRoom,
     membership::OwnMembership,
+    receive::{Received, parse},
     redact::RedactRequest,
     resident::raw_event,
+    testing::network::{Network, Node},
     tests::world::{World, other, own, room_of},
 };
 
@@ -50,6 +52,18 @@ fn user(node: &Node, name: &str) -> ruma::OwnedUserId {
 
 fn world(node: &Node) -> World {
     World { rooms: node.rooms.clone() }
+}
+
+impl Rooms {
+    /// Takes an event whose previous events are missing as if its own server had told that the
+    /// room's state did not change there.
+    async fn admit_alone(&self, room: &RoomId, json: &str) -> Result<Received, RoomError> {
+        let room = self.find(room).await?.unwrap();
+        let signed = parse(&raw_event(json)?, room.id(), room.rules())?;
+        let (pdu, _) = self.verify_all(vec![signed]).await?.pop().unwrap();
+        let told = vec![room.view().state().clone()];
+        self.admit(&room.0, &Ready { pdu, told, anew: false }).await
+    }
 }
 
 #[tokio::test]
