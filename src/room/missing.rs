@@ -155,7 +155,7 @@ impl Rooms {
             let is_missing = |id: &OwnedEventId| {
                 known.get(id).is_none_or(|known| with_state && !known.has_state)
             };
-            Ok::<_, store::Error>(ids.into_iter().filter(is_missing).collect())
+            Ok::<_, store::Error>(ids.iter().filter(|id| is_missing(id)).cloned().collect())
         });
         Ok(read.await?)
     }
@@ -237,7 +237,7 @@ impl Rooms {
         let read = self.inner.setup.store.read(move |snapshot| {
             let event = events::find_by_id(snapshot, &cache, &event_id)?;
             let event = event.ok_or(RoomError::EventNotFound)?;
-            let mut after = before;
+            let mut after = before.clone();
             if let Some(key) = event.key
                 && event.outcome != Outcome::Rejected
                 && is_allowed_in(snapshot, &sight, &pdu, &after)?

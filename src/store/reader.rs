@@ -1,4 +1,7 @@
 //! The reading threads. Each owns a connection and gives one read at a time a consistent view.
+//!
+//! Invariant: an answer belongs to one view. A read whose connection is lost on the way is done
+//! again from its beginning, on a new view: nobody notices that the database server was restarted.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,7 +24,9 @@ const IDLE: Duration = Duration::from_mins(1);
 
 /// How long a read waits for a database that is away: a restart of the server is not noticed.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
-/// The pause between two attempts to find it.
+/// How often a read is begun whose connection is lost on the way.
+const ATTEMPTS_MAX: usize = 3;
+/// The pause between two attempts to find the database.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A read in the queue.
@@ -32,23 +37,34 @@ pub(crate) trait Read: Send {
     /// When it was put into the queue.
     fn arrived(&self) -> Instant;
 
-    /// Reads and answers.
-    fn run(self: Box<Self>, snapshot: &mut Snapshot<'_>);
+    /// Reads and keeps the outcome.
+    fn run(&mut self, snapshot: &mut Snapshot<'_>);
 
-    /// Answers that there is nothing to read from.
-    fn refuse(self: Box<Self>, error: Error);
+    /// Replaces the outcome: there is nothing to read from.
+    fn refuse(&mut self, error: Error);
+
+    /// Tells the outcome to the caller.
+    fn answer(self: Box<Self>);
 }
 
 /// A read with its caller's types.
 pub(crate) struct Reading<F, T, E> {
-    pub(crate) work: F,
-    pub(crate) arrived: Instant,
-    pub(crate) answer: oneshot::Sender<Result<T, E>>,
+    work: F,
+    arrived: Instant,
+    outcome: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Reading<F, T, E> {
+    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { work, arrived: Instant::now(), outcome: None, answer }, answered)
+    }
 }
 
 impl<F, T, E> Read for Reading<F, T, E>
 where
-    F: FnOnce(&mut Snapshot<'_>) -> Result<T, E> + Send,
+    F: Fn(&mut Snapshot<'_>) -> Result<T, E> + Send,
     T: Send,
     E: From<Error> + Send,
 {
@@ -60,16 +76,19 @@ where
         self.arrived
     }
 
-    fn run(self: Box<Self>, snapshot: &mut Snapshot<'_>) {
-        let work = self.work;
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(snapshot)))
-            .unwrap_or_else(|_| Err(E::from(Error::Panicked)));
-        // A caller that no longer waits needs no answer.
-        let _ = self.answer.send(outcome);
+    fn run(&mut self, snapshot: &mut Snapshot<'_>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(snapshot)));
+        self.outcome = Some(outcome.unwrap_or_else(|_| Err(E::from(Error::Panicked))));
     }
 
-    fn refuse(self: Box<Self>, error: Error) {
-        let _ = self.answer.send(Err(E::from(error)));
+    fn refuse(&mut self, error: Error) {
+        self.outcome = Some(Err(E::from(error)));
+    }
+
+    fn answer(self: Box<Self>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(E::from(Error::Closed)));
+        // A caller that no longer waits needs no answer.
+        let _ = self.answer.send(outcome);
     }
 }
 
@@ -104,24 +123,48 @@ impl Reader {
         }
     }
 
-    /// Does one read. A panic of the engine, which would be a defect, costs the connection and not
-    /// the thread.
-    fn read(&self, slot: &mut Slot, read: Box<dyn Read>) {
-        let mut link = match self.begin(slot, read.arrived()) {
-            Ok(link) => link,
-            Err(error) => return read.refuse(error),
-        };
+    /// Does one read, again if its connection is lost on the way, and answers.
+    fn read(&self, slot: &mut Slot, mut read: Box<dyn Read>) {
+        let mut since = read.arrived();
+        for _ in 0..ATTEMPTS_MAX {
+            match self.begin(slot, since) {
+                Ok(link) => match self.try_read(link, &mut *read) {
+                    Ok(link) => {
+                        *slot = link;
+                        break;
+                    }
+                    Err(error) => tracing::debug!(%error, "a read was cut off"),
+                },
+                Err(error) => {
+                    read.refuse(error);
+                    break;
+                }
+            }
+            since = Instant::now();
+        }
+        read.answer();
+    }
+
+    /// Does one read on one connection, and gives it back if it is still good; fails if it was lost
+    /// on the way. A panic of the engine, which would be a defect, costs the connection and not the
+    /// thread.
+    fn try_read(&self, mut link: Box<dyn Link>, read: &mut dyn Read) -> Result<Slot, Error> {
         let done = catch_unwind(AssertUnwindSafe(|| {
             read.run(&mut Snapshot::new(&mut *link, &self.shared));
+            let cut_off = link.spoiled().filter(|error| matches!(error, Error::Lost(_)));
+            cut_off.map_or(Ok(()), Err)?;
             link.end_read();
-            link
+            Ok(link)
         }));
-        *slot = done.ok().filter(|link| link.spoiled().is_none());
+        match done {
+            Ok(outcome) => Ok(Some(outcome?).filter(|link| link.spoiled().is_none())),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Begins a view on a connection that works, waiting a little for a database that is away.
-    fn begin(&self, slot: &mut Slot, arrived: Instant) -> Result<Box<dyn Link>, Error> {
-        let until = arrived + self.shared.settings.patience.min(READ_PATIENCE);
+    fn begin(&self, slot: &mut Slot, since: Instant) -> Result<Box<dyn Link>, Error> {
+        let until = since + self.shared.settings.patience.min(READ_PATIENCE);
         loop {
             let error = match self.try_begin(slot) {
                 Ok(link) => return Ok(link),

@@ -5,7 +5,6 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -82,17 +81,19 @@ impl Store {
     }
 
     /// Reads from one consistent view, on a thread that may wait.
+    ///
+    /// `work` may run more than once, each time on a view of its own, if the connection is lost on
+    /// the way; only its last run counts.
     pub async fn read<T, E>(
         &self,
-        work: impl FnOnce(&mut Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut Snapshot<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let reading = Box::new(Reading { work, arrived: Instant::now(), answer: sender });
-        match self.inner.reads.push(reading).await {
+        let (reading, answer) = Reading::new(work);
+        match self.inner.reads.push(Box::new(reading)).await {
             Ok(false) => {}
             Ok(true) => {
                 if let Err(error) = self.inner.add_reader() {

@@ -52,9 +52,9 @@ impl AccountData {
         let user = requester.user();
         let (room_id, data_type) = (room.map(ToOwned::to_owned), event_type.to_owned());
         let read = move |snapshot: &mut Snapshot<'_>| {
-            let room = match room_id {
+            let room = match &room_id {
                 None => None,
-                Some(room_id) => match snapshot.find_room(&room_id)? {
+                Some(room_id) => match snapshot.find_room(room_id)? {
                     Some(room) => Some(room),
                     None => return Ok(None),
                 },

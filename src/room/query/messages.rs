@@ -205,7 +205,7 @@ impl Rooms {
         request: MessagesRequest,
     ) -> Result<MessagesPage, RoomError> {
         let reader = self.insider(reading).await?;
-        self.inner.setup.store.read(move |snapshot| page(snapshot, &reader, request)).await
+        self.inner.setup.store.read(move |snapshot| page(snapshot, &reader, request.clone())).await
     }
 
     /// One event.

@@ -127,32 +127,14 @@ impl PostgresLink {
         if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(Error::TooOld);
         }
-        let first = self.work == Work::Reading && self.stage == Stage::NotBegun;
-        match self.attempt(sql, params, each) {
-            // The connection was lost while nobody used it, and nothing was read yet.
-            Err((Error::Lost(_), false)) if first => {
-                self.reconnect()?;
-                self.attempt(sql, params, each).map_err(|(error, _)| error)
-            }
-            outcome => outcome.map_err(|(error, _)| error),
-        }
-    }
-
-    /// Runs a statement. With an error comes whether rows were handed over.
-    fn attempt(
-        &mut self,
-        sql: &'static str,
-        params: &[Value<'_>],
-        each: EachRow<'_>,
-    ) -> Result<u64, (Error, bool)> {
-        let prepared = self.make_ready(sql).map_err(|error| (self.note(error), false))?;
+        let prepared = self.make_ready(sql).map_err(|error| self.note(error))?;
         let ran = self.session.run(&prepared, params, each);
         match ran.failure {
             None => Ok(ran.changed),
-            Some(Failure::Server(error)) => Err((self.note(error), ran.gave_rows)),
+            Some(Failure::Server(error)) => Err(self.note(error)),
             Some(Failure::Reader(error)) => {
                 self.failure.get_or_insert_with(|| error.clone());
-                Err((error, true))
+                Err(error)
             }
         }
     }

@@ -56,8 +56,6 @@ pub(super) struct Prepared {
 /// How a statement went.
 pub(super) struct Ran {
     pub(super) changed: u64,
-    /// Whether rows were handed over.
-    pub(super) gave_rows: bool,
     /// What failed, if something did.
     pub(super) failure: Option<Failure>,
 }
@@ -120,7 +118,7 @@ impl Session {
         params: &[Value<'_>],
         each: EachRow<'_>,
     ) -> Ran {
-        let mut ran = Ran { changed: 0, gave_rows: false, failure: None };
+        let mut ran = Ran { changed: 0, failure: None };
         let answers = std::mem::take(&mut self.answers);
         let client = &self.client;
         self.runtime.block_on(async {
@@ -134,7 +132,6 @@ impl Session {
             let read = async {
                 let mut stream = std::pin::pin!(stream?);
                 while let Some(row) = stream.try_next().await? {
-                    ran.gave_rows = true;
                     if let Err(error) = each(Row::new(&PostgresRow(&row))) {
                         ran.failure = Some(Failure::Reader(error));
                         return Ok(());
