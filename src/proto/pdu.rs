@@ -142,8 +142,8 @@ impl Pdu {
         &self.room_id
     }
 
-    /// The reference hash in unpadded Base64: what room versions 1 and 2 put beside the id, and what
-    /// the id is made of in later ones.
+    /// The reference hash in unpadded Base64: what room versions 1 and 2 put beside the id, and
+    /// what the id is made of in later ones.
     pub fn reference_hash(&self) -> String {
         parse_object(&self.json, self.rules.json)
             .map(|object| reference_hash(&object, self.rules))
