@@ -1,6 +1,6 @@
 //! Tests of the dialer against listeners of this machine.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -14,6 +14,7 @@
 mod activity;
 mod bind;
 mod body;
+mod broker;
 mod connection;
 mod dial;
 mod driver;
@@ -26,6 +27,7 @@ mod range;
 mod serve;
 mod socket;
 mod stream;
+mod system_dial;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -33,10 +35,11 @@ mod unix;
 
 pub use bind::Bind;
 pub use body::{BodyError, BodyLimit, collect};
+pub use broker::{Broker, BrokerDial, BrokerLimits};
 pub use connection::{Connection, Peer};
 pub use dial::{
-    Dial, DialError, DialFuture, DialSettings, Dialled, Resolve, ResolveFuture, SystemDial,
-    SystemResolver, Target, Transport,
+    Attempt, AttemptFuture, Candidate, Dial, DialError, DialFuture, Dialled, Fate, Target,
+    Transport,
 };
 pub use error::Error;
 pub use forwarded::client_address;
@@ -46,6 +49,7 @@ pub use passed::PassedSockets;
 pub use range::{IpRange, IpRangeError, IpRanges};
 pub use serve::{Drained, Server};
 pub use socket::Address;
+pub use system_dial::{DialSettings, Resolve, ResolveFuture, SystemDial, SystemResolver};
 pub use tls::{Certificate, Tls, TlsFiles};
 
 /// Any error of a service or a body; only its text is ever used.

@@ -112,10 +112,19 @@ pub struct IpRanges {
 }
 
 impl IpRanges {
+    /// The range that forbids connecting to the address, if there is one.
+    pub fn denying(&self, address: IpAddr) -> Option<IpRange> {
+        let covering =
+            |ranges: &[IpRange]| ranges.iter().find(|range| range.contains(address)).copied();
+        if covering(&self.allow).is_some() {
+            return None;
+        }
+        covering(&self.deny)
+    }
+
     /// Whether the address may be connected to.
     pub fn permits(&self, address: IpAddr) -> bool {
-        let lies_in = |ranges: &[IpRange]| ranges.iter().any(|range| range.contains(address));
-        lies_in(&self.allow) || !lies_in(&self.deny)
+        self.denying(address).is_none()
     }
 }
 
@@ -175,5 +184,6 @@ mod tests {
         assert!(!ranges.permits("10.2.0.1".parse().unwrap()));
         assert!(ranges.permits("192.0.2.1".parse().unwrap()));
         assert!(!ranges.permits("::ffff:10.2.0.1".parse().unwrap()));
+        assert_eq!(ranges.denying("10.2.0.1".parse().unwrap()), Some(range("10.0.0.0/8")));
     }
 }
