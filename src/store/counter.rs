@@ -36,8 +36,6 @@ const LOAD: &str =
 pub(crate) const STORE: &str = "UPDATE counter SET batch = $1, position = $2, event = $3,
     room = $4, user_ = $5, server = $6, state_key = $7, state_group = $8, item = $9 WHERE id = 1";
 
-const POSITION: &str = "SELECT position FROM counter WHERE id = 1";
-
 /// The newest position and numbers that were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
@@ -56,10 +54,6 @@ impl Counters {
             }
             Ok(Self { batch: row.int(0)?, position: row.position(1)?, newest })
         })
-    }
-
-    pub(crate) fn load_position(snapshot: &mut Snapshot<'_>) -> Result<Position, Error> {
-        snapshot.query_one(POSITION, &[], |row| row.position(0))
     }
 
     pub(crate) fn next_position(&mut self) -> Position {

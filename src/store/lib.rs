@@ -24,6 +24,7 @@ mod reader;
 pub mod room;
 mod schema;
 mod settings;
+mod shared;
 mod snapshot;
 mod store;
 pub mod sync;
@@ -43,7 +44,8 @@ pub use proto::number::{
     EventNumber, Position, RoomNumber, ServerNumber, StateGroup, StateKeyNumber, UserNumber,
 };
 pub use settings::Settings;
+pub use shared::Listener;
 pub use snapshot::Snapshot;
-pub use store::{Listener, Store};
+pub use store::Store;
 pub use value::{Row, ToValue, Value};
 pub use write_txn::WriteTxn;

@@ -15,8 +15,8 @@ use crate::{
     engine::{Engine, Link},
     error::Error,
     queue::{Found, Queue},
+    shared::Shared,
     snapshot::Snapshot,
-    store::Shared,
 };
 
 /// How long a reading thread waits for work before it looks after its connection.

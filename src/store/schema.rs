@@ -7,8 +7,8 @@ use crate::{
     error::{Error, OpenError},
     numbers::WELL_KNOWN,
     params,
+    shared::Shared,
     snapshot::Snapshot,
-    store::Shared,
 };
 
 /// A step from one version of the schema to the next: its texts, in order.

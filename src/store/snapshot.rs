@@ -3,13 +3,14 @@
 use proto::number::Position;
 
 use crate::{
-    counter::Counters,
     engine::Link,
     error::Error,
     numbers::Fresh,
-    store::Shared,
+    shared::Shared,
     value::{Row, Value},
 };
+
+const POSITION: &str = "SELECT position FROM counter WHERE id = 1";
 
 /// A consistent view: everything that it reads belongs to the same moment, whatever is committed
 /// meanwhile.
@@ -34,7 +35,7 @@ impl<'a> Snapshot<'a> {
         if let Some(position) = self.position {
             return Ok(position);
         }
-        let position = Counters::load_position(self)?;
+        let position = self.query_one(POSITION, &[], |row| row.position(0))?;
         self.position = Some(position);
         Ok(position)
     }

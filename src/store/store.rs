@@ -16,35 +16,22 @@ use crate::{
     engine::{Engine, postgres::PostgresEngine, sqlite::SqliteEngine},
     error::{Error, OpenError},
     job::{Commit, Job, Work},
-    log::{Log, Record},
+    log::Log,
     numbers::Numbers,
     queue::Queue,
     reader::{Read, Reader, Reading},
     schema,
     settings::Settings,
+    shared::{Listener, Shared},
     snapshot::Snapshot,
     write_txn::WriteTxn,
     writer::Writer,
 };
 
-/// Called on the writer's thread after each published group, in order; it must be quick and must
-/// not wait for the store.
-pub type Listener = Arc<dyn Fn(&[Arc<Record>]) + Send + Sync>;
-
 /// The store. Clones are cheap and mean the same store, which ends when the last one is dropped.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// What the threads and the handle share.
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    pub(crate) numbers: Numbers,
-    pub(crate) log: Log,
-    pub(crate) listeners: RwLock<Vec<Listener>>,
-    /// Why the store writes no more.
-    pub(crate) failure: watch::Sender<Option<Error>>,
 }
 
 struct Inner {

@@ -18,8 +18,8 @@ use crate::{
     error::Error,
     log::{Change, Record},
     numbers::Fresh,
+    shared::Shared,
     snapshot::Snapshot,
-    store::Shared,
     value::Value,
 };
 

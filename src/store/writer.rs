@@ -23,8 +23,8 @@ use crate::{
     error::Error,
     job::Job,
     queue::{Found, Queue},
+    shared::Shared,
     snapshot::Snapshot,
-    store::Shared,
     write_txn::{Outcome, WriteTxn},
 };
 

@@ -21,7 +21,7 @@ use nix::{
 };
 use parking_lot::Mutex;
 
-use super::database::Directory;
+use super::directory::Directory;
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -3,12 +3,14 @@
 
 mod cluster;
 mod database;
+mod directory;
 mod doubles;
 
 use std::future::Future;
 
 pub use cluster::{Cluster, Stop};
-pub use database::{Database, Directory};
+pub use database::Database;
+pub use directory::Directory;
 pub use doubles::{ManualClock, SeededRandom};
 
 use crate::{Settings, Store};
