@@ -1,0 +1,2 @@
+# Adds the package to nixpkgs.
+final: _previous: { matrix-homeserver = final.callPackage ./package.nix { }; }
