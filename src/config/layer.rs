@@ -18,6 +18,9 @@ pub const MAIN_FILE: &str = "homeserver.toml";
 /// Name of the directory of fragments beside it.
 pub const FRAGMENTS: &str = "conf.d";
 
+/// The variable that names the broker's socket; the unit sets it.
+pub const BROKER: &str = "MATRIX_HOMESERVER_EGRESS";
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -36,6 +39,8 @@ pub struct Environment {
     pub credentials: Option<PathBuf>,
     /// `$STATE_DIRECTORY`.
     pub state_directory: Option<PathBuf>,
+    /// `$MATRIX_HOMESERVER_EGRESS`: the socket of the broker that connects for this process.
+    pub broker: Option<PathBuf>,
 }
 
 impl Environment {
@@ -52,6 +57,8 @@ impl Environment {
                 .into(),
             credentials: first("CREDENTIALS_DIRECTORY"),
             state_directory: first("STATE_DIRECTORY"),
+            // Empty is how a drop-in unsets it.
+            broker: std::env::var_os(BROKER).filter(|path| !path.is_empty()).map(Into::into),
         }
     }
 

@@ -5,6 +5,7 @@
 //! else [`Fixed`]. Other crates never see these types: each has settings of its own, which the
 //! daemon makes from them.
 
+mod egress;
 mod fragment;
 mod layer;
 mod nearest;
@@ -24,7 +25,8 @@ mod section_test;
 
 use std::path::PathBuf;
 
-pub use layer::{Environment, FRAGMENTS, MAIN_FILE, Source};
+pub use egress::{EgressConfig, load_egress};
+pub use layer::{BROKER, Environment, FRAGMENTS, MAIN_FILE, Source};
 pub use problem::{Problem, Problems};
 pub use reader::Entry;
 pub use secret::Secret;
@@ -38,6 +40,7 @@ use section::{
     admin::{self, Admin},
     cache::{self, Cache},
     database::{self, Database},
+    egress::Egress,
     limits::{self, Limits},
     listener::{self, Listeners},
     log::{self, Log},
@@ -79,6 +82,9 @@ pub struct Fixed {
     pub sandbox: Sandbox,
     /// `log.format`.
     pub log_format: log::Format,
+    /// The socket of the broker that connects for this process, when it has no network of its own;
+    /// from the environment.
+    pub broker: Option<PathBuf>,
 }
 
 /// What a reload changes.
@@ -108,6 +114,8 @@ pub struct Reloadable {
     pub support: Support,
     /// `[turn]`, when there is such a server.
     pub turn: Option<Turn>,
+    /// `[egress]`.
+    pub egress: Egress,
     /// `log.level`.
     pub log_level: String,
 }
@@ -156,13 +164,16 @@ impl Config {
     /// A problem with the value of a key, found by somebody who knows more about it than this
     /// crate. `item` says which one of an array of tables is meant.
     pub fn problem(&self, path: &str, item: Option<usize>, reason: &str) -> Problem {
-        let origin = self
-            .entries
-            .iter()
-            .find(|entry| entry.item == item && entry.path() == path)
-            .and_then(|entry| entry.origin.clone());
-        Problem { origin, reason: format!("`{path}` {reason}") }
+        problem_of(&self.entries, path, item, reason)
     }
+}
+
+fn problem_of(entries: &[Entry], path: &str, item: Option<usize>, reason: &str) -> Problem {
+    let origin = entries
+        .iter()
+        .find(|entry| entry.item == item && entry.path() == path)
+        .and_then(|entry| entry.origin.clone());
+    Problem { origin, reason: format!("`{path}` {reason}") }
 }
 
 /// Reads and checks the whole configuration.
@@ -177,21 +188,20 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Config, Proble
         // A file that could not be read would make its keys look missing.
         return Err(Problems(problems));
     }
-    let places = SecretPlaces {
-        credentials: environment.credentials.clone(),
-        configuration: environment.configuration_directory(source),
-    };
-    let mut config = read(&table, places, environment)?;
+    let mut config = read(&table, source, environment)?;
     config.files.extend(files);
+    let hidden = egress::hidden(&config.entries);
+    if environment.broker.is_some() && !hidden.is_empty() {
+        return Err(Problems(hidden));
+    }
     Ok(config)
 }
 
-fn read(
-    table: &Table,
-    places: SecretPlaces,
-    environment: &Environment,
-) -> Result<Config, Problems> {
-    let context = Context::new(places);
+fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Config, Problems> {
+    let context = Context::new(SecretPlaces {
+        credentials: environment.credentials.clone(),
+        configuration: environment.configuration_directory(source),
+    });
     let mut top = Reader::new(&context, table);
     let (identity, presentation) = server::read(&mut top, environment.state_directory.as_deref());
     let state = identity.state_directory.clone();
@@ -208,9 +218,10 @@ fn read(
     let well_known = well_known::read(&mut top.section("well_known"));
     let support = support::read(&mut top.section("support"));
     let turn = turn::read(&mut top.section("turn"));
+    let egress = section::egress::read(&mut top.section("egress"));
     let cache = cache::read(&mut top.section("cache"));
     let Log { level, format } = log::read(&mut top.section("log"));
-    let admin = admin::read(&mut top.section("admin"), &state);
+    let admin = admin::read(&mut top.section("admin"), source, &state);
     let limits = limits::read(&mut top.section("limits"));
     let sandbox = sandbox::read(&mut top.section("sandbox"));
     drop(top);
@@ -218,8 +229,17 @@ fn read(
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let log_format = format;
-    let fixed = Fixed { identity, listeners, database, cache, admin, limits, sandbox, log_format };
+    let fixed = Fixed {
+        identity,
+        listeners,
+        database,
+        cache,
+        admin,
+        limits,
+        sandbox,
+        log_format: format,
+        broker: environment.broker.clone(),
+    };
     let reloadable = Reloadable {
         presentation,
         registration,
@@ -233,6 +253,7 @@ fn read(
         well_known,
         support,
         turn,
+        egress,
         log_level: level,
     };
     Ok(Config { fixed, reloadable, entries, files })

@@ -41,6 +41,7 @@ impl Machine {
             directories: ["etc", "run", "usr"].map(|name| self.path(name)).into(),
             credentials: Some(self.path("credentials")),
             state_directory: None,
+            broker: None,
         }
     }
 
@@ -364,7 +365,6 @@ fn the_state_directory_of_the_service_manager_is_the_default() {
     let fixed = load(&Source::System, &environment).unwrap().fixed;
     assert_eq!(fixed.identity.signing_key_file, Path::new("/srv/state/signing.key"));
     assert_eq!(fixed.database.url.expose(), "sqlite:///srv/state/homeserver.db");
-    assert_eq!(fixed.admin.socket, Path::new("/srv/state/admin.sock"));
 }
 
 #[test]

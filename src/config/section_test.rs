@@ -19,9 +19,14 @@ fn load_text(text: &str) -> Result<Config, Problems> {
         let path = entry.unwrap().path();
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
-    let environment =
-        Environment { directories: Vec::new(), credentials: None, state_directory: None };
-    load(&Source::File(file), &environment)
+    // The system's layers, whose defaults the sample and the manual tell.
+    let environment = Environment {
+        directories: vec![directory.path().to_owned()],
+        credentials: None,
+        state_directory: None,
+        broker: None,
+    };
+    load(&Source::System, &environment)
 }
 
 const REQUIRED: &str = "server_name = \"example.org\"\nreport_stats = false\n";

@@ -12,8 +12,12 @@ fn configured(text: &str) -> Config {
     let required = "server_name = \"example.org\"\nreport_stats = false\n";
     fs::write(&file, format!("{required}{text}")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let environment =
-        Environment { directories: Vec::new(), credentials: None, state_directory: None };
+    let environment = Environment {
+        directories: Vec::new(),
+        credentials: None,
+        state_directory: None,
+        broker: None,
+    };
     config::load(&Source::File(file), &environment).unwrap()
 }
 
@@ -44,10 +48,22 @@ fn a_password_of_the_database_is_put_into_the_url() {
         store(&configured(&database).fixed).url
     };
     let escaped = "password=p%26%3A%C3%A4%2F1";
-    assert_eq!(url("postgresql:///d"), format!("postgresql:///d?{escaped}"));
-    assert_eq!(url("postgresql:///d?host=/run"), format!("postgresql:///d?host=/run&{escaped}"));
-    let none = configured("[database]\nurl = \"postgresql:///d\"\n");
-    assert_eq!(store(&none.fixed).url, "postgresql:///d");
+    assert_eq!(url("postgresql://u@/d"), format!("postgresql://u@/d?{escaped}"));
+    assert_eq!(url("postgresql:///d?user=u"), format!("postgresql:///d?user=u&{escaped}"));
+    let none = configured("[database]\nurl = \"postgresql://u@/d\"\n");
+    assert_eq!(store(&none.fixed).url, "postgresql://u@/d");
+}
+
+#[test]
+fn the_database_is_told_who_comes() {
+    let url = |text: &str| {
+        let database = format!("[database]\nurl = \"{text}\"\n");
+        store(&configured(&database).fixed).url
+    };
+    let user = percent_encode(user_name().unwrap());
+    assert_eq!(url("postgresql:///d?host=/run"), format!("postgresql:///d?host=/run&user={user}"));
+    assert_eq!(url("postgresql:///d"), format!("postgresql:///d?user={user}"));
+    assert_eq!(url("sqlite:///d"), "sqlite:///d");
 }
 
 #[test]

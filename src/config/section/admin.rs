@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::reader::Reader;
+use crate::{Source, reader::Reader};
+
+/// Where the socket is on a machine whose service manager holds it.
+const SYSTEM_SOCKET: &str = "/run/matrix-homeserver-admin.sock";
 
 /// The section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,11 @@ pub struct Admin {
     pub socket: PathBuf,
 }
 
-pub(crate) fn read(reader: &mut Reader<'_>, state_directory: &Path) -> Admin {
-    Admin { socket: reader.or("socket", state_directory.join("admin.sock")) }
+pub(crate) fn read(reader: &mut Reader<'_>, source: &Source, state_directory: &Path) -> Admin {
+    // Several servers may run with a file each, so that each needs a socket of its own.
+    let default = match source {
+        Source::System => PathBuf::from(SYSTEM_SOCKET),
+        Source::File(_) => state_directory.join("admin.sock"),
+    };
+    Admin { socket: reader.or("socket", default) }
 }

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cache;
 pub mod database;
+pub mod egress;
 pub mod limits;
 pub mod listener;
 pub mod log;
