@@ -15,7 +15,7 @@ use store::{
 };
 
 use crate::{
-    RoomError, RoomView, Rooms, Submission, membership::raw, ports::Act, rooms::Inner, stage::Stage,
+    RoomError, RoomView, Rooms, Submission, content::raw, ports::Act, rooms::Inner, stage::Stage,
 };
 
 /// How many aliases of a room are listed.

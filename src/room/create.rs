@@ -9,11 +9,7 @@ use proto::{
     clock::random_string, draft::Placement, number::RoomNumber, pdu::Pdu, rules::Rules,
     state::StateMap,
 };
-use ruma::{
-    OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, RoomVersionId,
-    api::client::room::create_room::v3::RoomPreset,
-};
-use serde_json::value::RawValue;
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId};
 use smallvec::smallvec;
 use store::{
     numbers::{CREATE, Promise},
@@ -21,7 +17,7 @@ use store::{
 };
 
 use crate::{
-    MemberProfile, RoomError, RoomView, Rooms,
+    RoomError, RoomView, Rooms,
     members::Members,
     persist::WriteError,
     ports::Act,
@@ -33,54 +29,14 @@ use crate::{
     view::Parts,
 };
 
+pub use crate::recipe::{CreateRoom, InitialState};
+
 /// The most users that are invited when a room is created.
 pub const INVITES_MAX: usize = 200;
 /// The most state events that a room is created with.
 pub const INITIAL_STATE_MAX: usize = 200;
 /// The random characters of a room id that is not computed from the create event.
 const ROOM_ID_LENGTH: usize = 18;
-
-/// A state event that a new room begins with.
-#[derive(Clone, Debug)]
-pub struct InitialState {
-    /// Its type.
-    pub event_type: String,
-    /// Its state key.
-    pub state_key: String,
-    /// Its content.
-    pub content: Box<RawValue>,
-}
-
-/// What a new room is to be like.
-#[derive(Clone, Debug)]
-pub struct CreateRoom {
-    /// Who creates it.
-    pub creator: OwnedUserId,
-    /// The creator's profile.
-    pub profile: MemberProfile,
-    /// Its version; the configured one if `None`.
-    pub version: Option<RoomVersionId>,
-    /// Whether it is in the public directory.
-    pub public: bool,
-    /// The preset; by visibility if `None`.
-    pub preset: Option<RoomPreset>,
-    /// The local part of its alias.
-    pub alias_localpart: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Its topic.
-    pub topic: Option<String>,
-    /// Who is invited, with their profiles.
-    pub invite: Vec<(OwnedUserId, MemberProfile)>,
-    /// Whether the invites say that it is a direct chat.
-    pub is_direct: bool,
-    /// Further keys of the create event's content.
-    pub creation_content: Option<Box<RawValue>>,
-    /// State that it begins with.
-    pub initial_state: Vec<InitialState>,
-    /// Keys that replace those of the preset's power levels.
-    pub power_level_content_override: Option<Box<RawValue>>,
-}
 
 impl Rooms {
     /// Creates a room.

@@ -10,6 +10,8 @@
 
 mod acl;
 mod admit;
+mod append;
+mod content;
 mod draft;
 mod error;
 mod join_rules;
@@ -57,11 +59,12 @@ pub use membership::MemberProfile;
 pub use ports::{Act, AllowAll, Policy, PushActions, Rows};
 pub use proto::{draft::Draft, visibility::Membership};
 pub use query::{PageToken, Visible};
-pub use queue::{Submission, Submitted, TxnKey};
+pub use queue::{Submission, Submitted};
 pub use room::Room;
 pub use rooms::{Rooms, Setup};
 pub use settings::{Settings, SettingsHandle};
 pub use store::room::event::{Event, Outcome, Place};
+pub use txn::TxnKey;
 pub use users::{UserRoom, UserRooms};
 pub use view::{JoinRule, Member, RoomView};
 

@@ -8,17 +8,18 @@
 
 use std::sync::Arc;
 
-use proto::{draft::Draft, visibility::Membership};
-use ruma::{
-    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId,
-    events::TimelineEventType,
-};
+use proto::visibility::Membership;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
 use serde_json::{Map, Value, value::RawValue};
 use store::room::{event::Body, keys, members};
 
 use crate::{
-    Room, RoomError, Rooms, Submission, Submitted, join_rules::authorise_join, ports::Act,
-    queue::Work, stage::Stage,
+    Room, RoomError, Rooms, Submission, Submitted,
+    content::{member_draft, raw},
+    join_rules::authorise_join,
+    ports::Act,
+    queue::Work,
+    stage::Stage,
 };
 
 /// The profile fields that stand in member events.
@@ -136,29 +137,6 @@ impl Change<'_> {
             && self.membership == old
             && matches!(old, Membership::Join | Membership::Leave)
     }
-}
-
-/// The draft of a member event.
-pub(crate) fn member_draft(
-    sender: &UserId,
-    target: &UserId,
-    membership: Membership,
-    mut content: Map<String, Value>,
-) -> Result<Draft, RoomError> {
-    content.insert("membership".to_owned(), membership.as_str().into());
-    Ok(Draft {
-        sender: sender.to_owned(),
-        event_type: TimelineEventType::RoomMember,
-        state_key: Some(target.to_string()),
-        content: raw(&content)?,
-        redacts: None,
-    })
-}
-
-/// A content as raw JSON.
-pub(crate) fn raw(content: &impl serde::Serialize) -> Result<Box<RawValue>, RoomError> {
-    serde_json::value::to_raw_value(content)
-        .map_err(|error| RoomError::BadContent(error.to_string()))
 }
 
 /// The membership that a member event says.

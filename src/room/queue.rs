@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, number::Position};
-use ruma::{
-    OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId,
-    events::TimelineEventType,
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, events::TimelineEventType};
+use store::room::{
+    event::{Body, Event, Outcome},
+    txns::{self, TxnHash},
 };
-use store::room::event::{Body, Event, Outcome};
 use tokio::sync::MutexGuard;
 
 use crate::{
@@ -21,26 +21,14 @@ use crate::{
     persist::{RoomChange, WriteError, Written},
     ports::Rows,
     room::{Core, Flight, Room},
+    rooms::Inner,
     stage::Stage,
     tip::Tip,
+    txn::TxnKey,
 };
 
 /// How often a change is tried when the room changes under it.
 pub const ATTEMPTS_MAX: usize = 5;
-
-/// A client's idempotency key: one device, one endpoint, one transaction id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TxnKey {
-    /// The user.
-    pub user: OwnedUserId,
-    /// The device.
-    pub device: OwnedDeviceId,
-    /// The endpoint: the path between room and transaction id, decoded (`send/m.room.message`,
-    /// `redact/$event`).
-    pub endpoint: String,
-    /// The client's transaction id.
-    pub txn_id: OwnedTransactionId,
-}
 
 /// A local event on its way into a room.
 #[derive(Clone, Debug)]
@@ -115,6 +103,15 @@ impl Rooms {
         let room = self.known(&submission.room_id).await?;
         let timestamp_ms = submission.timestamp_ms.unwrap_or_else(|| self.now_ms());
         self.change(&room, &SubmitOne { submission: &submission, timestamp_ms }).await
+    }
+
+    /// The event that was sent with this key before.
+    pub async fn find_txn(
+        &self,
+        room_id: &RoomId,
+        txn: &TxnKey,
+    ) -> Result<Option<OwnedEventId>, RoomError> {
+        self.inner.find_txn(txn.stage(room_id).hash).await
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -281,5 +278,15 @@ impl Stage<'_> {
             push.evaluate(&Arc::new(event), &self.view)
         };
         placed.filter_map(|event| evaluate(&event.body)).collect()
+    }
+}
+
+impl Inner {
+    /// The event that was sent with this before.
+    pub(crate) async fn find_txn(&self, hash: TxnHash) -> Result<Option<OwnedEventId>, RoomError> {
+        if let Some(event) = self.txns.get(&hash) {
+            return Ok(Some(event));
+        }
+        Ok(self.setup.store.read(move |snapshot| txns::find(snapshot, hash)).await?)
     }
 }

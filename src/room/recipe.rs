@@ -4,21 +4,62 @@
 
 use proto::{draft::Draft, rules::Rules, visibility::Membership};
 use ruma::{
-    OwnedRoomAliasId, OwnedUserId, UserId, api::client::room::create_room::v3::RoomPreset,
-    events::TimelineEventType,
+    OwnedRoomAliasId, OwnedUserId, RoomVersionId, UserId,
+    api::client::room::create_room::v3::RoomPreset, events::TimelineEventType,
 };
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    RoomError,
-    create::CreateRoom,
-    membership::{member_draft, raw},
+    MemberProfile, RoomError,
+    content::{member_draft, raw},
 };
 
 /// The power that a creator has in versions where it is a number.
 const CREATOR_POWER: i64 = 100;
 /// What a tombstone needs where creators stand above all numbers.
 const TOMBSTONE_POWER: i64 = 150;
+
+/// A state event that a new room begins with.
+#[derive(Clone, Debug)]
+pub struct InitialState {
+    /// Its type.
+    pub event_type: String,
+    /// Its state key.
+    pub state_key: String,
+    /// Its content.
+    pub content: Box<RawValue>,
+}
+
+/// What a new room is to be like.
+#[derive(Clone, Debug)]
+pub struct CreateRoom {
+    /// Who creates it.
+    pub creator: OwnedUserId,
+    /// The creator's profile.
+    pub profile: MemberProfile,
+    /// Its version; the configured one if `None`.
+    pub version: Option<RoomVersionId>,
+    /// Whether it is in the public directory.
+    pub public: bool,
+    /// The preset; by visibility if `None`.
+    pub preset: Option<RoomPreset>,
+    /// The local part of its alias.
+    pub alias_localpart: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Who is invited, with their profiles.
+    pub invite: Vec<(OwnedUserId, MemberProfile)>,
+    /// Whether the invites say that it is a direct chat.
+    pub is_direct: bool,
+    /// Further keys of the create event's content.
+    pub creation_content: Option<Box<RawValue>>,
+    /// State that it begins with.
+    pub initial_state: Vec<InitialState>,
+    /// Keys that replace those of the preset's power levels.
+    pub power_level_content_override: Option<Box<RawValue>>,
+}
 
 /// The first events of a room.
 pub(crate) struct Recipe {
@@ -172,9 +213,8 @@ impl Drafts<'_> {
     }
 
     fn has_initial(&self, event_type: &str) -> bool {
-        let is = |state: &crate::create::InitialState| {
-            state.event_type == event_type && state.state_key.is_empty()
-        };
+        let is =
+            |state: &InitialState| state.event_type == event_type && state.state_key.is_empty();
         self.request.initial_state.iter().any(is)
     }
 

@@ -12,7 +12,7 @@ use store::room::{event::Event, events};
 
 use crate::{
     RoomError, RoomView, Rooms, Submission, Submitted, TxnKey,
-    membership::raw,
+    content::raw,
     rooms::Inner,
     stage::{Redaction, Stage},
 };

@@ -34,8 +34,9 @@ use store::{
 use crate::{
     Room, RoomError, RoomView, Rooms, Submitted,
     admit::Ready,
+    content::member_draft,
     members::Members,
-    membership::{OwnMembership, member_draft},
+    membership::OwnMembership,
     reach::is_indexed,
     receive::{JoinAnswer, parse},
     recipe::object,

@@ -18,9 +18,10 @@ use store::{
 };
 
 use crate::{
-    Outcome, Room, RoomError, Rooms, acl, draft,
+    Outcome, Room, RoomError, Rooms, acl,
+    content::{member_draft, raw},
+    draft,
     join_rules::authorise_join,
-    membership::{member_draft, raw},
     receive::{JoinAnswer, JoinTemplate, dropped, parse},
     resolve::StateSource,
     stage::Stage,

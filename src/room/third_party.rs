@@ -8,7 +8,7 @@ use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use crate::{Room, RoomError, Rooms, membership::member_draft, queue::Work, stage::Stage};
+use crate::{Room, RoomError, Rooms, content::member_draft, queue::Work, stage::Stage};
 
 /// What an identity server has signed.
 #[derive(Deserialize)]

@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use ruma::{OwnedEventId, RoomId};
-use store::room::{
-    event::ClientTxn,
-    txns::{self, TxnHash},
-};
-
-use crate::{RoomError, Rooms, TxnKey};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId, OwnedUserId, RoomId};
+use store::room::{event::ClientTxn, txns::TxnHash};
 
 /// How many recent ones are kept ready, so that a repetition costs no attempt at sending.
 const RECENT_MAX: u64 = 20_000;
@@ -39,6 +34,20 @@ impl TxnCache {
     }
 }
 
+/// A client's idempotency key: one device, one endpoint, one transaction id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TxnKey {
+    /// The user.
+    pub user: OwnedUserId,
+    /// The device.
+    pub device: OwnedDeviceId,
+    /// The endpoint: the path between room and transaction id, decoded (`send/m.room.message`,
+    /// `redact/$event`).
+    pub endpoint: String,
+    /// The client's transaction id.
+    pub txn_id: OwnedTransactionId,
+}
+
 impl TxnKey {
     /// As it is stored.
     pub(crate) fn stage(&self, room: &RoomId) -> StagedTxn {
@@ -62,17 +71,6 @@ impl TxnKey {
     }
 }
 
-impl Rooms {
-    /// The event that was sent with this key before.
-    pub async fn find_txn(
-        &self,
-        room_id: &RoomId,
-        txn: &TxnKey,
-    ) -> Result<Option<OwnedEventId>, RoomError> {
-        self.inner.find_txn(txn.stage(room_id).hash).await
-    }
-}
-
 /// The first half of a SHA-256: enough that nobody finds two that are the same.
 fn short_hash(bytes: &[u8]) -> TxnHash {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
@@ -81,13 +79,4 @@ fn short_hash(bytes: &[u8]) -> TxnHash {
         *byte = *from;
     }
     hash
-}
-
-impl crate::rooms::Inner {
-    pub(crate) async fn find_txn(&self, hash: TxnHash) -> Result<Option<OwnedEventId>, RoomError> {
-        if let Some(event) = self.txns.get(&hash) {
-            return Ok(Some(event));
-        }
-        Ok(self.setup.store.read(move |snapshot| txns::find(snapshot, hash)).await?)
-    }
 }

@@ -14,8 +14,8 @@ use store::{
 
 use crate::{
     MemberProfile, Room, RoomError, RoomView, Rooms, Submission,
+    content::{member_draft, raw},
     create::Plan,
-    membership::{member_draft, raw},
     queue::Work,
     recipe::{Recipe, object, state_draft},
     stage::Stage,
@@ -198,7 +198,7 @@ impl Rooms {
             Some(levels) => object(levels.content_raw())?,
             None => Map::new(),
         };
-        let powers = Powers::of(&levels, old, request, rules);
+        let powers = Powers::of(&levels, old, (sender, &request.additional_creators), rules);
         drafts.push(state_draft(sender, POWER_LEVELS_TYPE, raw(&powers.initial)?));
         drafts.extend(self.copied_state(request, old).await?);
         drafts.extend(self.bans(request, old).await?);

@@ -7,10 +7,10 @@
 //! Spec: client-server API, "Room Upgrades"; room version 12, "Authorization rules".
 
 use proto::rules::Rules;
-use ruma::OwnedUserId;
+use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
 
-use crate::{RoomView, upgrade::UpgradeRoom};
+use crate::RoomView;
 
 /// What a creator has where creators are named.
 const CREATOR_LEVEL: i64 = 100;
@@ -30,7 +30,7 @@ impl Powers {
     pub(crate) fn of(
         old: &Map<String, Value>,
         view: &RoomView,
-        request: &UpgradeRoom,
+        (sender, further): (&UserId, &[OwnedUserId]),
         rules: &Rules,
     ) -> Self {
         let mut levels = Value::Object(old.clone());
@@ -41,8 +41,8 @@ impl Powers {
             _ => Map::new(),
         };
         if rules.ruma.authorization.explicitly_privilege_room_creators {
-            users.remove(request.sender.as_str());
-            for creator in &request.additional_creators {
+            users.remove(sender.as_str());
+            for creator in further {
                 users.remove(creator.as_str());
             }
             levels.insert("users".to_owned(), users.into());
@@ -51,7 +51,7 @@ impl Powers {
         for creator in unnamed_creators(view) {
             users.insert(creator.to_string(), CREATOR_LEVEL.into());
         }
-        let sender = request.sender.as_str();
+        let sender = sender.as_str();
         let default = level(&levels, "users_default").unwrap_or(0);
         let own = users.get(sender).and_then(Value::as_i64).unwrap_or(default);
         let needed = needed(&levels);
