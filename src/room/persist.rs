@@ -107,8 +107,8 @@ struct Effects {
 
 impl RoomChange {
     /// Writes everything. Step by step: the numbers of what is new, the events with their places,
-    /// what they change in the current state, the room's row, which counts only if the room is still what the change was
-    /// made from.
+    /// what they change in the current state, the room's row, which counts only if the room is
+    /// still what the change was made from.
     pub(crate) fn write(self: &Arc<Self>, txn: &mut WriteTxn<'_>) -> Result<Written, WriteError> {
         let mut effects = Effects::default();
         for promise in &self.promises {
