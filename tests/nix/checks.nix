@@ -116,7 +116,15 @@ let
   machineTest = outputs.checks.x86_64-linux.machine.arguments;
   tested = evaluate (machineTest.nodes.machine { inherit lib; } // { imports = [ ]; });
 
-  check = expected: actual: { inherit expected actual; };
+  # What is not evaluated to its end is a failed check, not the end of all.
+  check = expected: actual: {
+    inherit expected;
+    actual =
+      let
+        tried = tryEval (builtins.deepSeq actual actual);
+      in
+      if tried.success then tried.value else "it throws";
+  };
   system = machine: {
     services = attrNames machine.systemd.services;
     sockets = attrNames machine.systemd.sockets;
@@ -171,24 +179,6 @@ in
       nginx = false;
       refusals = [ ];
     } (system plain);
-
-    users-are-those-of-sysusers = check {
-      matrix-homeserver = {
-        isSystemUser = true;
-        group = "matrix-homeserver";
-        description = "Matrix homeserver";
-        home = "/var/lib/matrix-homeserver";
-      };
-      matrix-homeserver-egress = {
-        isSystemUser = true;
-        group = "matrix-homeserver-egress";
-        description = "Matrix homeserver: broker of outgoing connections";
-        home = "/var/empty";
-      };
-    } plain.users.users;
-    directories-are-those-of-tmpfiles = check [
-      "d /var/lib/matrix-homeserver 0700 matrix-homeserver matrix-homeserver -"
-    ] plain.systemd.tmpfiles.rules;
 
     # The settings.
     server-name-is-required = check false (evaluates {
@@ -561,6 +551,11 @@ in
     # The test that boots a machine, as far as it can be looked at.
     machine-test-evaluates = check [ ] (refusals tested);
   };
+
+  inherit (package) postInstall;
+  users = plain.users.users;
+  tmpfiles = plain.systemd.tmpfiles.rules;
+  nixpkgs = flake.inputs.nixpkgs.url;
 
   units = {
     plain = plain.systemd;

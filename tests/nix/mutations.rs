@@ -1,0 +1,164 @@
+//! Mistakes that are put into a copy of the sources one at a time: each has to fail the check that is there for it.
+
+use std::{
+    sync::Mutex,
+    thread::{available_parallelism, scope},
+};
+
+use crate::{evaluate::Evaluation, failures, tree::Tree};
+
+/// A mistake: in this file, this instead of that, seen by this check.
+struct Mutation {
+    file: &'static str,
+    before: &'static str,
+    after: &'static str,
+    check: &'static str,
+}
+
+const fn mutation(
+    file: &'static str,
+    before: &'static str,
+    after: &'static str,
+    check: &'static str,
+) -> Mutation {
+    Mutation { file, before, after, check }
+}
+
+const UNITS: &str = "nix/units.nix";
+const SERVER: &str = "nix/server.nix";
+const REALIZE: &str = "nix/realize.nix";
+const PROBLEMS: &str = "nix/problems.nix";
+const SHARED: &str = "nix/shared.nix";
+const MODULE: &str = "nix/module.nix";
+const PACKAGE: &str = "nix/package.nix";
+const FLAKE: &str = "flake.nix";
+const LOCK: &str = "flake.lock";
+
+const PLAIN: &str = "units-of-plain-are-those-of-systemd";
+
+#[rustfmt::skip]
+const MUTATIONS: [Mutation; 70] = [
+    // The units.
+    mutation(UNITS, "wantedBy = allWords (unit.Install.WantedBy or [ ]);", "", PLAIN),
+    mutation(UNITS, "environment = variables (unit.Service.Environment or [ ]);", "", PLAIN),
+    mutation(UNITS, "(removeAttrs (unit.Service or { }) [ \"Environment\" ])", "(removeAttrs (unit.Service or { }) [ \"Environment\" \"ProtectSystem\" ])", PLAIN),
+    mutation(UNITS, "Wants = \"wants\";", "Wants = \"requires\";", PLAIN),
+    mutation(UNITS, "head (section.Description or [ \"\" ])", "\"Matrix\"", PLAIN),
+    mutation(UNITS, "then head values else values", "then head values else [ (head values) ]", PLAIN),
+    mutation(UNITS, "before ++ [ value ]", "[ value ]", PLAIN),
+    mutation(UNITS, "readInto (readInto { } text) dropIn", "readInto (readInto { } dropIn) text", "units-of-without-broker-are-those-of-systemd"),
+    mutation(UNITS, "_: values: lib.mkDefault (if", "_: values: (if", "administrators-override-directives"),
+    mutation(REALIZE, "(text \"${base}${template}.service\")", "(text \"${base}.service\")", "units-of-instance-without-broker-are-those-of-systemd"),
+    mutation(REALIZE, "\"/usr/bin/${base}\" = program;", "\"/usr/bin/${base}\" = \"/bin/${base}\";", PLAIN),
+    mutation(REALIZE, "++ optional (!isInstance) (socket \"${base}-admin.socket\" \"${base}-admin\" { })", "", "enabled-is-complete"),
+    mutation(SHARED, "[ program ]", "[ \"/bin/false\" ]", PLAIN),
+    mutation(SHARED, "elemAt parts 1", "name", "users-are-those-of-sysusers"),
+    // On and off.
+    mutation(MODULE, "lib.optional cfg.enable cfg", "[ cfg ]", "disabled-is-empty"),
+    mutation(MODULE, "systemPackages = lib.unique", "systemPackages = builtins.tail", "enabled-is-complete"),
+    mutation(REALIZE, "conf.d/50-nixos.toml", "50-nixos.toml", "enabled-is-complete"),
+    mutation(MODULE, "mkIf isUsed users", "users", "disabled-is-empty"),
+    mutation(MODULE, "lib.optionals isUsed shared.tmpfiles", "[ ]", "directories-are-those-of-tmpfiles"),
+    mutation(SHARED, "isSystemUser = true;", "", "users-are-those-of-sysusers"),
+    // The settings.
+    mutation(SERVER, "description = \"The part of user ids", "default = \"\"; description = \"The part of user ids", "server-name-is-required"),
+    mutation(SERVER, "description = \"Whether statistics", "default = false; description = \"Whether statistics", "report-stats-is-required"),
+    mutation(SERVER, "type = types.submodule {\n        freeformType = format.type;", "type = types.submodule {", "settings-are-free"),
+    mutation(REALIZE, "value != null) settings", "true) settings", "settings-have-no-null"),
+    mutation(SERVER, "sandbox.read_paths = [ builtins.storeDir ];", "", "settings-of-the-least"),
+    mutation(SERVER, "x_forwarded = mkIf config.nginx.enable (mkDefault true);", "", "passed-sockets-have-listeners"),
+    mutation(SERVER, " ++ optionallyPassed \"metrics\"", "", "passed-sockets-have-listeners"),
+    mutation(SERVER, "listeners = mkDefault (", "listeners = (", "own-listeners-replace-ours"),
+    // Reload and restart.
+    mutation(REALIZE, "reloadTriggers = [ file ];", "reloadTriggers = [ ];", "changed-settings-reload"),
+    mutation(REALIZE, "reloadTriggers = [ file ];", "reloadTriggers = [ file ]; restartTriggers = [ file ];", "changed-settings-do-not-restart"),
+    mutation(REALIZE, "stopIfChanged = false;", "", "restarts-keep-the-sockets"),
+    mutation(MODULE, "lib.optionals cfg.enable (builtins.head realized).reloadTriggers", "[ ]", "changed-settings-reload-the-broker"),
+    // Secrets.
+    mutation(REALIZE, "\"${base}.${credential}:${source}\"", "\"${credential}:${source}\"", "credentials-are-loaded"),
+    mutation(REALIZE, "lib.mkIf (cfg.credentials != { })", "lib.mkIf true", "no-credential-no-directive"),
+    mutation(PROBLEMS, "!any isInStore", "true || any isInStore", "credentials-in-the-store-are-refused"),
+    mutation(PROBLEMS, "assertion = secrets == [ ];", "assertion = true;", "secrets-in-the-store-are-refused"),
+    mutation(PROBLEMS, "else if isList value then\n      lib.concatMap secretsIn value", "else if isList value then\n      [ ]", "secrets-in-the-store-are-refused"),
+    mutation(PROBLEMS, "filter (key: lib.elem key secretKeys", "filter (key: lib.hasPrefix \"shared_secret\" key", "secret-files-are-not-refused"),
+    // Sockets and the firewall.
+    mutation(REALIZE, "{ listenStreams = sockets.client.listen; }", "{ }", "client-listens-where-told"),
+    mutation(REALIZE, "requires = moreSockets;", "", "optional-sockets-are-required"),
+    mutation(REALIZE, "ports = optionals cfg.openFirewall (", "ports = optionals true (", "firewall-stays-closed"),
+    mutation(REALIZE, "host == \"[::1]\" || ", "", "firewall-knows-loopback"),
+    mutation(REALIZE, "openPorts sockets.client.listen\n", "openPorts [ ]\n", "firewall-opens-what-others-reach"),
+    mutation(PROBLEMS, "!sockets.federation.enable || sockets.federation.listener ? tls", "true", "federation-without-tls-is-refused"),
+    mutation(PROBLEMS, "assertion = sockets.client.listen != [ ];", "assertion = true;", "a-deaf-server-is-refused"),
+    // The broker.
+    mutation(REALIZE, "(text \"${base}${template}.service\") withoutBroker", "(text \"${base}${template}.service\") \"\"", "no-broker-own-network"),
+    mutation(MODULE, "(mkIf hasBroker {\n          ${broker} = mkMerge", "(mkIf isUsed {\n          ${broker} = mkMerge", "no-broker-no-units"),
+    mutation(MODULE, "(mkIf hasBroker { ${broker} = shared.socket; })", "(mkIf isUsed { ${broker} = shared.socket; })", "no-broker-no-socket"),
+    mutation(MODULE, "name != broker || hasBroker", "true", "no-broker-no-user"),
+    mutation(PROBLEMS, "assertion = !(cfg.egressBroker.enable && isRemoteDatabase", "assertion = !(false && isRemoteDatabase", "no-network-no-tcp-database"),
+    mutation(PROBLEMS, "(item.bind or [ \"\" ])", "(item.bind or [ ])", "no-network-no-tcp-listener"),
+    // PostgreSQL.
+    mutation(SERVER, "${name}?host=/run/postgresql\";", "${name}\";", "database-is-made"),
+    mutation(MODULE, "ensureDBOwnership = lib.elem owner databases;", "", "database-is-made"),
+    mutation(REALIZE, "wants = database;", "", "database-is-waited-for"),
+    mutation(MODULE, "OWNER TO \\\"${owner}\\\"", "OWNER TO \\\"${name}\\\"", "instances-have-databases"),
+    // nginx.
+    mutation(REALIZE, "locations.\"= /.well-known/matrix/server\" = proxied;", "", "nginx-has-the-well-knowns"),
+    mutation(REALIZE, "enableACME = mkDefault true;", "", "nginx-encrypts"),
+    mutation(SERVER, "well_known.server = mkDefault", "well_known.client = mkDefault", "nginx-is-what-the-well-knowns-say"),
+    mutation(REALIZE, "if address == null then \"http://unix:${listen}\"", "if address == null then \"http://${listen}\"", "nginx-reaches-a-unix-socket"),
+    mutation(REALIZE, "if isWildcard address.host then", "if false then", "nginx-reaches-every-address"),
+    // Instances.
+    mutation(MODULE, "config.instance = name;", "", "instances-have-units"),
+    mutation(REALIZE, "\"Service=${base}.service\" = \"Service=${unit}.service\";", "", "instances-have-sockets"),
+    mutation(SERVER, "(mkIf isInstance { state_directory", "(mkIf false { state_directory", "instances-keep-their-state"),
+    mutation(PROBLEMS, "assertion = instance == null || isInstanceName instance;", "assertion = true;", "instance-names-are-checked"),
+    mutation(PROBLEMS, "assertion = instance == null || !(settings ? egress);", "assertion = true;", "instances-share-the-broker"),
+    // The package and the flake.
+    mutation(PACKAGE, "env = environment;", "env = { };", "package-keeps-the-environment"),
+    mutation(PACKAGE, "lib.versionAtLeast rustc.version", "lib.versionAtLeast \"9\"", "package-refuses-an-old-rust"),
+    mutation(PACKAGE, "*.sysusers)", "*.users)", "package-installs-everything"),
+    mutation(FLAKE, "overlays.default", "overlay.default", "flake-has-its-outputs"),
+    mutation(LOCK, "\"ref\": \"nixos-unstable\"", "\"ref\": \"nixos-26.05\"", "lock-is-for-the-input-of-the-flake"),
+];
+
+/// Why a mutation went unseen.
+fn judge(mutation: &Mutation, unchanged: &Evaluation) -> Option<String> {
+    let tree = Tree::copied();
+    tree.replace(mutation.file, mutation.before, mutation.after);
+    let is_seen = if unchanged.has_check(mutation.check) {
+        Evaluation::check_fails(&tree, mutation.check)
+    } else {
+        let found = failures(&tree).unwrap_or_default();
+        found.iter().any(|failure| failure.check == mutation.check)
+    };
+    (!is_seen).then(|| describe(mutation))
+}
+
+fn describe(mutation: &Mutation) -> String {
+    let Mutation { file, before, after, check } = mutation;
+    format!("{check} misses {after:?} for {before:?} in {file}")
+}
+
+/// Puts every mistake in, as many at a time as there are processors.
+pub(crate) fn run() {
+    let unchanged = Evaluation::of(&Tree::of_sources()).expect("an evaluation");
+    let next = Mutex::new(MUTATIONS.iter());
+    let unseen = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let mutation = next.lock().expect("no other has failed").next();
+            let Some(mutation) = mutation else { break };
+            if let Some(reason) = judge(mutation, &unchanged) {
+                unseen.lock().expect("no other has failed").push(reason);
+            }
+        }
+    };
+    let workers = available_parallelism().map_or(1, std::num::NonZero::get);
+    scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let unseen = unseen.into_inner().expect("no other has failed");
+    assert!(unseen.is_empty(), "{} mistakes are not seen:\n{}", unseen.len(), unseen.join("\n"));
+}
