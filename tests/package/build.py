@@ -1,0 +1,91 @@
+"""Makes the packages and the signed archive, in Debian's own tree with Debian's own tools."""
+
+import shutil
+import subprocess
+
+import overlay
+import roots
+
+BUILD_TIMEOUT_SECONDS = 300
+SHORT_TIMEOUT_SECONDS = 60
+URL = "http://127.0.0.1:8080/archive"
+
+# What the test installs, what it upgrades to, and what apt must not take by itself.
+FIRST = "0.1.0-1~deb13u1"
+SECOND = "0.1.0-2~deb13u1"
+PRERELEASE = "0.2.0~rc1-1~deb13u1"
+
+
+class Builder:
+    """A copy of the build tree with the sources of this checkout in /build/source."""
+
+    def __init__(self, binary):
+        self.root = overlay.overlay(roots.ensure("build"))
+        self.build = self.root / "build"
+        for name in ("proc", "dev"):
+            overlay.mount("--rbind", f"/{name}", str(self.root / name))
+        (self.build / "public" / "source").mkdir(parents=True)
+        self.export(self.build / "source")
+        shutil.copy(binary, self.build / "server")
+        # The archive's key of this test, and one that nobody trusts.
+        for name in ("archive", "stranger"):
+            self.run(f"mkdir -m 700 /build/{name}.gnupg; GNUPGHOME=/build/{name}.gnupg gpg --batch --quiet "
+                     f"--passphrase '' --quick-generate-key 'Test of the {name}' ed25519 sign 1d")
+
+    def export(self, target):
+        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
+                                cwd=roots.ROOT, capture_output=True, timeout=30).stdout
+        for name in filter(None, listed.decode().split("\0")):
+            source = roots.ROOT / name
+            if source.is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target / name, follow_symlinks=False)
+
+    def run(self, command, timeout=SHORT_TIMEOUT_SECONDS, check=True):
+        done = subprocess.run(
+            ["chroot", str(self.root), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+             "sh", "-c", command],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise SystemExit(f"{command}\nended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+        return done
+
+    def packages(self, output, prefix=""):
+        """Builds into /build/OUTPUT. A little compression is enough for a test."""
+        self.run(f"mkdir -p /build/{output}; {prefix} GNUPGHOME=/build/archive.gnupg; export GNUPGHOME; "
+                 f"gpg --batch --export >/build/{output}.pgp; "
+                 "export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 DEB_BUILD_OPTIONS=noautodbgsym; "
+                 f"source/debian/build --binary /build/server --keyring /build/{output}.pgp --archive {URL} "
+                 f"--version {FIRST} --output /build/{output}".replace("source/", "/build/source/"),
+                 timeout=BUILD_TIMEOUT_SECONDS)
+        return sorted(path.name for path in (self.build / output).glob("*.deb"))
+
+    def with_version(self, output, version):
+        """The server's package in /build/OUTPUT again, as another version."""
+        self.run(f"cd /build/{output}; rm -rf /build/again; dpkg-deb -R matrix-homeserver_*.deb /build/again; "
+                 f"sed -i 's/^Version:.*/Version: {version}/' /build/again/DEBIAN/control; mkdir -p /build/newer; "
+                 "dpkg-deb --root-owner-group -Znone -b /build/again /build/newer")
+        return f"/build/newer/matrix-homeserver_{version}_{self.architecture()}.deb"
+
+    def architecture(self):
+        return self.run("dpkg --print-architecture").stdout.strip()
+
+    def publish(self, name, suite="trixie", files="", key="archive"):
+        """Puts files into the archive /build/NAME, and signs it."""
+        self.run(f"export GNUPGHOME=/build/{key}.gnupg; /build/source/debian/repository --archive /build/public/{name} "
+                 f"--url {URL} --key $(gpg --batch --with-colons --list-keys | awk -F: '/^fpr/ {{ print $10; exit }}') "
+                 f"{'--suite ' + suite if files else ''} {files}")
+        return self.build / "public" / name
+
+    def lintian(self, output):
+        return self.run(f"cd /build/{output}; lintian --fail-on error,warning --tag-display-limit 0 *.changes",
+                        timeout=BUILD_TIMEOUT_SECONDS, check=False)
+
+    def end(self):
+        overlay.remove_mount_point(self.root)
+
+
+def digests(directory):
+    done = subprocess.run("sha256sum *.deb", shell=True, cwd=directory, check=True, capture_output=True, text=True,
+                          timeout=30)
+    return done.stdout
