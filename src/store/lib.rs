@@ -43,7 +43,7 @@ pub use log::{Change, Log, Record};
 pub use proto::number::{
     EventNumber, Position, RoomNumber, ServerNumber, StateGroup, StateKeyNumber, UserNumber,
 };
-pub use settings::Settings;
+pub use settings::{Settings, names_network};
 pub use shared::Listener;
 pub use snapshot::Snapshot;
 pub use store::Store;

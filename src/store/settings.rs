@@ -41,6 +41,12 @@ impl Settings {
     }
 }
 
+/// Whether the URL names a database server that is reached over the network, and not through a
+/// socket or a file of this machine.
+pub fn names_network(url: &str) -> bool {
+    crate::engine::postgres::url::names_network(url)
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The url may hold a password.

@@ -24,7 +24,7 @@ mod gather;
 mod link;
 mod session;
 mod tls;
-mod url;
+pub(crate) mod url;
 
 /// Names our lock among a database's advisory locks.
 const LOCK_KEY: i64 = 0x6d61_7472_6978_6873;

@@ -16,9 +16,25 @@ pub(super) struct Address {
     pub(super) place: String,
 }
 
-/// Reads an address. `sslmode` and `sslrootcert` mean what they mean to libpq, but that `verify-ca`
-/// looks at the host's name too; the driver knows neither.
-pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
+/// Whether the address names a server that is reached over the network. One that cannot be read
+/// names none; opening it says what is wrong.
+pub(crate) fn names_network(url: &str) -> bool {
+    read(url).is_ok_and(|read| is_network(&read.config))
+}
+
+fn is_network(config: &Config) -> bool {
+    has_network(config) || !config.get_hostaddrs().is_empty()
+}
+
+/// What an address says.
+struct Read {
+    config: Config,
+    mode: String,
+    root: Option<PathBuf>,
+}
+
+/// Takes out `sslmode` and `sslrootcert`, which the driver does not know.
+fn read(url: &str) -> Result<Read, OpenError> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let mut mode = "prefer".to_owned();
     let mut root = None;
@@ -32,9 +48,16 @@ pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
         }
     }
     let rest = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
-    let mut config: Config = rest
+    let config = rest
         .parse()
         .map_err(|error: tokio_postgres::Error| OpenError::Url(super::codec::describe(&error)))?;
+    Ok(Read { config, mode, root })
+}
+
+/// Reads an address. `sslmode` and `sslrootcert` mean what they mean to libpq, but that `verify-ca`
+/// looks at the host's name too.
+pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
+    let Read { mut config, mode, root } = read(url)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         match default_socket_directory() {
             Some(directory) => config.host_path(directory),
@@ -48,10 +71,10 @@ pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
         "verify-ca" | "verify-full" => (SslMode::Require, true),
         other => return Err(OpenError::Url(format!("sslmode {other} is not known"))),
     };
-    let network = has_network(&config) || !config.get_hostaddrs().is_empty();
-    let ssl = if network { ssl } else { SslMode::Disable };
+    let ssl = if is_network(&config) { ssl } else { SslMode::Disable };
     config.ssl_mode(ssl);
     let tls = (ssl != SslMode::Disable).then_some(Tls { verify, root });
+    let base = url.split('?').next().unwrap_or_default();
     Ok(Address { config, tls, place: without_password(base) })
 }
 
@@ -89,7 +112,7 @@ fn without_password(base: &str) -> String {
 mod tests {
     use tokio_postgres::config::{Host, SslMode};
 
-    use super::{parse, without_password};
+    use super::{names_network, parse, without_password};
 
     #[test]
     fn the_password_is_told_to_nobody() {
@@ -104,6 +127,27 @@ mod tests {
         assert_eq!(address.config.get_ssl_mode(), SslMode::Disable);
         assert_eq!(address.config.get_hosts(), [Host::Unix("/run/postgresql".into())]);
         assert_eq!(address.config.get_user(), Some("synapse"));
+    }
+
+    #[test]
+    fn what_leads_over_the_network_is_told() {
+        for url in [
+            "postgresql://db.example.org/matrix?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem",
+            "postgresql://localhost/matrix",
+            "postgresql://127.0.0.1:5432/matrix",
+            "postgresql:///matrix?host=db.example.org",
+            "postgresql:///matrix?hostaddr=192.0.2.1",
+        ] {
+            assert!(names_network(url), "{url}");
+        }
+        for url in [
+            "postgresql:///matrix",
+            "postgresql:///matrix?host=/run/postgresql&sslmode=disable",
+            "postgresql://user@%2Frun%2Fpostgresql/matrix",
+            "sqlite:///x.db",
+        ] {
+            assert!(!names_network(url), "{url}");
+        }
     }
 
     #[test]
