@@ -10,7 +10,7 @@ use config::{
 };
 use http::{Bind, Certificate, PassedSockets, Tls, TlsFiles};
 
-use crate::{failure::Failure, system::SystemClock};
+use crate::{failure::Failure, settings::WITHOUT_NETWORK, system::SystemClock};
 
 /// What the socket unit calls the sockets that the server knows what to do with.
 const CLIENT: &str = "client";
@@ -57,8 +57,17 @@ pub(crate) struct Listeners {
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (item, listener) in config.fixed.listeners.list.iter().enumerate() {
-        if let Err(error) = parse(listener) {
-            problems.push(config.problem("listeners.bind", Some(item), &error.to_string()));
+        match parse(listener) {
+            Err(error) => {
+                problems.push(config.problem("listeners.bind", Some(item), &error.to_string()));
+            }
+            // Those that nobody wrote make way for the sockets of the service manager.
+            Ok(binds) if config.fixed.broker.is_some() && !config.fixed.listeners.is_default => {
+                let needy = binds.iter().find(|bind| matches!(bind, Bind::Tcp(_)));
+                let reason = needy.map(without_network);
+                problems.extend(reason.map(|it| config.problem("listeners.bind", Some(item), &it)));
+            }
+            Ok(_) => {}
         }
         if let Some(Err(error)) =
             tls_files(listener).map(|files| Certificate::read(&files, SystemClock::now()))
@@ -71,6 +80,14 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
         problems.push(config.problem("admin.socket", None, &error.to_string()));
     }
     problems
+}
+
+/// Why an address cannot be bound by a server that has no network of its own.
+fn without_network(bind: &Bind) -> String {
+    format!(
+        "{bind} needs the network, {WITHOUT_NETWORK}; let a socket unit listen there and write \
+         \"passed:NAME\", or use \"unix:/PATH\""
+    )
 }
 
 fn parse(listener: &Listener) -> Result<Vec<Bind>, http::Error> {
@@ -103,6 +120,10 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
                 open.add(&bind, &mut passed, listening, None).map_err(Failure::new)?;
             }
         }
+    } else if listeners.is_default && config.fixed.broker.is_some() {
+        let reason = "the service manager passed no socket named client or federation, and without";
+        let reason = format!("{reason} them the server needs the network, {WITHOUT_NETWORK}");
+        return Err(Failure::new(reason));
     } else {
         for listener in &listeners.list {
             let tls = tls_files(listener).map(|files| open.certificate(files)).transpose()?;

@@ -58,8 +58,17 @@ pub(crate) fn parse_level(text: &str) -> Result<Targets, String> {
     Ok(targets)
 }
 
-/// Begins to log.
+/// Begins to log as the server.
 pub(crate) fn begin(level: &str, format: Format) -> Result<LevelHandle, Failure> {
+    begin_as("matrix-homeserver", level, format)
+}
+
+/// Begins to log; `identifier` is what the journal calls this process.
+pub(crate) fn begin_as(
+    identifier: &str,
+    level: &str,
+    format: Format,
+) -> Result<LevelHandle, Failure> {
     let filter = parse_level(level).map_err(Failure::new)?;
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
@@ -73,7 +82,7 @@ pub(crate) fn begin(level: &str, format: Format) -> Result<LevelHandle, Failure>
             .map_err(|error| Failure::new(format!("cannot reach the journal: {error}")))?
             // Fields keep the names that they have in the code: MATRIX_USER and its like.
             .with_field_prefix(None)
-            .with_syslog_identifier("matrix-homeserver".to_owned());
+            .with_syslog_identifier(identifier.to_owned());
         registry.with(layer).try_init()
     } else {
         let terminal = std::io::stderr().is_terminal();

@@ -2,6 +2,7 @@
 
 mod admin;
 mod cli;
+mod egress;
 mod failure;
 mod health;
 mod http_client;
@@ -14,6 +15,7 @@ mod settings;
 mod signals;
 mod signing_key;
 mod system;
+mod tls_probe;
 mod wire;
 
 use std::process::ExitCode;

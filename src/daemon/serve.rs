@@ -97,7 +97,7 @@ async fn start(
     let handles = Handles::new(&config);
     let stopping = CancellationToken::new();
     let wired = wire::wire(&config, &handles, store.clone(), signing_key, stopping.clone()).await?;
-    let Wired { state, accounts, sessions, maintenance } = wired;
+    let Wired { state, accounts, sessions, maintenance, dial } = wired;
     spawn_until(&stopping, maintenance.run());
     resume(&stopping, accounts.clone());
 
@@ -110,7 +110,8 @@ async fn start(
         server.serve(open.listener, router).map_err(Failure::new)?;
         tracing::info!(%address, tls, "listening");
     }
-    let admin_state = Admin { accounts, server_name: identity.server_name.clone() };
+    let (server_name, broker) = (identity.server_name.clone(), config.fixed.broker.clone());
+    let admin_state = Admin { accounts, server_name, dial, broker };
     for listener in admin {
         let router = admin::router(admin_state.clone());
         server.serve(listener, router).map_err(Failure::new)?;

@@ -10,6 +10,7 @@ use config::{
     section::{
         cache::Cache,
         database::Database,
+        egress::Egress,
         limits::Limits,
         password::{Character, Passwords},
         rate_limit::{self, RateLimits},
@@ -21,14 +22,56 @@ use config::{
 
 /// Memory of an entry in the caches of numbers, roughly.
 const NUMBER_BYTES: u64 = 160;
+/// Addresses that are none, denied whatever the configuration says.
+const UNSPECIFIED: [&str; 2] = ["0.0.0.0/8", "::/128"];
 
 /// Checks what only other crates can judge: addresses, certificates, levels.
 pub(crate) fn check(config: &Config) -> Result<(), Problems> {
     let mut problems = listen::check(config);
+    if let Err((key, reason)) = dial(&config.reloadable.egress) {
+        problems.push(config.problem(key, None, &reason));
+    }
+    if config.fixed.broker.is_some() && store::names_network(config.fixed.database.url.expose()) {
+        let reason = format!(
+            "leads over the network, {WITHOUT_NETWORK}; use PostgreSQL's unix socket, as in \
+             postgresql:///matrix-homeserver?host=/run/postgresql"
+        );
+        problems.push(config.problem("database.url", None, &reason));
+    }
     if let Err(reason) = logging::parse_level(&config.reloadable.log_level) {
         problems.push(config.problem("log.level", None, &reason));
     }
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+/// Why something that needs the network is refused where a broker connects.
+pub(crate) const WITHOUT_NETWORK: &str =
+    "which a server with a broker does not have (MATRIX_HOMESERVER_EGRESS is set)";
+
+/// What the dialer goes by, or the key that is wrong and why.
+pub(crate) fn dial(egress: &Egress) -> Result<http::DialSettings, (&'static str, String)> {
+    let read = |key, texts: &[String]| {
+        let ranges = texts.iter().map(|text| text.parse::<http::IpRange>());
+        let ranges: Result<Vec<_>, _> = ranges.collect();
+        ranges.map_err(|error| (key, format!("cannot be used: {error}")))
+    };
+    let mut deny = read("egress.ip_range_denylist", &egress.ip_range_denylist)?;
+    // Nobody is there, but the kernel takes these for this machine.
+    deny.extend(read("egress.ip_range_denylist", &UNSPECIFIED.map(str::to_owned))?);
+    let allow = read("egress.ip_range_allowlist", &egress.ip_range_allowlist)?;
+    Ok(http::DialSettings {
+        ranges: http::IpRanges { deny, allow },
+        timeout: egress.connect_timeout,
+    })
+}
+
+/// The same for ranges that [`check`] has seen; were it otherwise, nothing would be connected to.
+fn checked_dial(egress: &Egress) -> http::DialSettings {
+    dial(egress).unwrap_or_else(|_| {
+        let everything = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|text| text.parse().ok());
+        let ranges = http::IpRanges { deny: everything.collect(), allow: Vec::new() };
+        http::DialSettings { ranges, timeout: egress.connect_timeout }
+    })
 }
 
 /// What a reload swaps, one handle for each crate.
@@ -40,6 +83,8 @@ pub(crate) struct Handles {
     pub(crate) room: room::SettingsHandle,
     /// The client-server API.
     pub(crate) client: client_api::SettingsHandle,
+    /// Whatever leaves the machine.
+    pub(crate) dial: Arc<ArcSwap<http::DialSettings>>,
 }
 
 impl Handles {
@@ -52,6 +97,7 @@ impl Handles {
                 &config.reloadable,
                 &config.fixed.limits,
             ))),
+            dial: Arc::new(ArcSwap::from_pointee(checked_dial(&config.reloadable.egress))),
         }
     }
 
@@ -60,6 +106,7 @@ impl Handles {
         self.user.store(Arc::new(user(reloadable, &fixed.cache)));
         self.room.store(Arc::new(room(reloadable, &fixed.cache)));
         self.client.store(Arc::new(client(reloadable, &fixed.limits)));
+        self.dial.store(Arc::new(checked_dial(&reloadable.egress)));
     }
 }
 

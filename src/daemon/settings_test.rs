@@ -117,3 +117,26 @@ fn support_and_turn_are_handed_on() {
     assert!(passwords.require_digit && passwords.require_symbol);
     assert!(!passwords.require_lowercase && !passwords.require_uppercase);
 }
+
+#[test]
+fn the_way_out_has_ranges_that_nobody_opens() {
+    let dial = |text: &str| dial(&configured(text).reloadable.egress).unwrap();
+    let permits = |settings: &http::DialSettings, address: &str| {
+        settings.ranges.permits(address.parse().unwrap())
+    };
+    let default = dial("");
+    for address in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "0.0.0.0", "::"] {
+        assert!(!permits(&default, address), "{address}");
+    }
+    assert!(permits(&default, "1.1.1.1") && permits(&default, "2606:4700::1111"));
+    assert_eq!(default.timeout.as_secs(), 10);
+    let open = dial("[egress]\nip_range_denylist = []\nconnect_timeout = \"3s\"\n");
+    assert!(permits(&open, "127.0.0.1") && permits(&open, "::1"));
+    assert!(
+        !permits(&open, "0.0.0.0") && !permits(&open, "::") && !permits(&open, "::ffff:0.0.0.0")
+    );
+    assert_eq!(open.timeout.as_secs(), 3);
+    let wrong = configured("[egress]\nip_range_allowlist = [\"ten\"]\n");
+    assert!(check(&wrong).unwrap_err().to_string().contains("`egress.ip_range_allowlist` cannot"));
+    assert!(!permits(&checked_dial(&wrong.reloadable.egress), "1.1.1.1"));
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use client_api::State;
 use config::Config;
+use http::{BrokerDial, Dial, SystemDial, SystemResolver};
 use proto::signing::SigningKey;
 use room::{Policy, Rooms};
 use store::Store;
@@ -31,6 +32,8 @@ pub(crate) struct Wired {
     pub(crate) sessions: Sessions,
     /// The clockwork.
     pub(crate) maintenance: Maintenance,
+    /// The way out.
+    pub(crate) dial: Arc<dyn Dial>,
 }
 
 /// Makes every handle and hands each what it needs. `stopping` ends long polls.
@@ -94,7 +97,17 @@ pub(crate) async fn wire(
         sync,
         stopping,
     });
-    Ok(Wired { state, accounts, sessions, maintenance })
+    Ok(Wired { state, accounts, sessions, maintenance, dial: dial(config, handles) })
+}
+
+/// The one way out, for whatever connects to somewhere: the broker, where there is one, else this
+/// process's own network.
+fn dial(config: &Config, handles: &Handles) -> Arc<dyn Dial> {
+    let settings = Arc::clone(&handles.dial);
+    match &config.fixed.broker {
+        Some(path) => Arc::new(BrokerDial::new(path, settings)),
+        None => Arc::new(SystemDial::new(settings, SystemResolver)),
+    }
 }
 
 fn rooms(

@@ -4,8 +4,11 @@
 //! Invariant: only root and the server's own user are answered, by the credentials that the kernel
 //! gives of the peer, whatever the mode of the socket's file.
 
+mod connection;
 pub(crate) mod protocol;
 mod users;
+
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -15,7 +18,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use http::{Connection, Peer};
+use http::{Connection, Dial, Peer};
 use ruma::{OwnedServerName, OwnedUserId, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use user::Accounts;
@@ -30,11 +33,16 @@ pub(crate) struct Admin {
     pub(crate) accounts: Accounts,
     /// This server's name.
     pub(crate) server_name: OwnedServerName,
+    /// The way out.
+    pub(crate) dial: Arc<dyn Dial>,
+    /// The broker's socket, if that way leads through one.
+    pub(crate) broker: Option<PathBuf>,
 }
 
 /// The router of the admin socket.
 pub(crate) fn router(admin: Admin) -> Router {
     users::routes()
+        .merge(connection::routes())
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such command") })
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(middleware::from_fn(authorize))

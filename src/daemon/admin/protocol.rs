@@ -12,6 +12,8 @@ pub(crate) const DEACTIVATE: &str = "/user/deactivate";
 pub(crate) const RESET_PASSWORD: &str = "/user/reset-password";
 /// Path of [`SetAdmin`].
 pub(crate) const SET_ADMIN: &str = "/user/set-admin";
+/// Path of [`CheckConnection`].
+pub(crate) const CHECK_CONNECTION: &str = "/check-connection";
 
 /// Makes an account.
 #[derive(Debug, Deserialize, Serialize)]
@@ -102,6 +104,53 @@ pub(crate) struct SetAdmin {
 pub(crate) struct Done {
     /// The whole user id.
     pub(crate) user_id: String,
+}
+
+/// Tries to connect to somewhere.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckConnection {
+    /// A name, or an address without brackets.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+/// What became of the try.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct CheckedConnection {
+    /// Each address of the name, and what became of it.
+    pub(crate) addresses: Vec<CheckedAddress>,
+    /// The broker's socket, if the way leads through one.
+    pub(crate) broker: Option<String>,
+    /// What TLS was agreed on, if it was.
+    pub(crate) tls: Option<String>,
+    /// The certificate that was shown, trusted or not.
+    pub(crate) certificate: Option<ShownCertificate>,
+    /// Why something does not work; none if all does.
+    pub(crate) error: Option<String>,
+}
+
+/// One address of a name.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct CheckedAddress {
+    /// The address.
+    pub(crate) address: String,
+    /// What became of it, in words.
+    pub(crate) fate: String,
+}
+
+/// What a certificate says.
+#[derive(Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub(crate) struct ShownCertificate {
+    /// The names and addresses that it is for.
+    pub(crate) names: Vec<String>,
+    /// Who issued it.
+    pub(crate) issuer: String,
+    /// When it begins to be valid.
+    pub(crate) not_before: String,
+    /// When it expires.
+    pub(crate) not_after: String,
 }
 
 /// Why it was not.

@@ -1,14 +1,24 @@
 //! `config check | show | generate`.
 
 use clap::Subcommand;
+use config::Environment;
 
 use super::{ConfigArgument, generate, print};
 use crate::{failure::Failure, settings};
 
+/// Where the service has its broker.
+const BROKER_SOCKET: &str = "/run/matrix-homeserver-egress/broker.sock";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Report everything that is wrong with the configuration
-    Check(ConfigArgument),
+    Check {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Judge it as the service that has no network and connects through the broker
+        #[arg(long)]
+        service: bool,
+    },
     /// Print the configuration in force, secrets masked
     Show {
         #[command(flatten)]
@@ -23,8 +33,12 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Check(config) => {
-            settings::check(&config.load()?)?;
+        ConfigCommand::Check { config, service } => {
+            let mut environment = Environment::of_process();
+            if service {
+                environment.broker.get_or_insert_with(|| BROKER_SOCKET.into());
+            }
+            settings::check(&config::load(&config.source(), &environment)?)?;
             print("the configuration is in order")
         }
         ConfigCommand::Show { config, origin } => print(config.load()?.show(origin).trim_end()),

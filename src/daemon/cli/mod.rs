@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod ask;
+mod check_connection;
 mod config_commands;
 mod generate;
 mod hash_password;
@@ -54,10 +55,24 @@ enum Command {
     Config(config_commands::ConfigCommand),
     /// Administrate the users of the running server, over its admin socket
     User(user::UserArguments),
+    /// Try whether the running server can connect to another one
+    CheckConnection(check_connection::CheckConnection),
+    /// Run the broker, which connects for a server that has no network
+    EgressBroker(EgressBroker),
     /// Make a user with the shared secret, over HTTP
     RegisterUser(register_user::RegisterUser),
     /// Print the hash of a password
     HashPassword(hash_password::HashPassword),
+}
+
+/// The broker's options.
+#[derive(Args, Debug)]
+struct EgressBroker {
+    /// Listen at this unix socket instead of one that the service manager passes
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgument,
 }
 
 /// The program under Synapse's name for `register-user`.
@@ -99,6 +114,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(config) => crate::serve::run(config.source()),
         Command::Config(command) => config_commands::run(command),
         Command::User(arguments) => user::run(arguments),
+        Command::CheckConnection(arguments) => check_connection::run(&arguments),
+        Command::EgressBroker(arguments) => {
+            crate::egress::run(arguments.config.source(), arguments.socket.as_deref())
+        }
         Command::RegisterUser(arguments) => register_user::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(arguments),
     }

@@ -141,7 +141,8 @@ fn line(user: &ListedUser) -> String {
     format!("{}\t{marks}\t{name}", user.user_id)
 }
 
-fn call<T: DeserializeOwned>(
+/// Sends a command to the running server.
+pub(super) fn call<T: DeserializeOwned>(
     place: &Place,
     path: &str,
     request: &impl Serialize,

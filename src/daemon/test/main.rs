@@ -3,6 +3,7 @@
 mod commands;
 mod database;
 mod dialogue;
+mod egress;
 mod failures;
 mod lifecycle;
 mod machine;

@@ -1,0 +1,182 @@
+//! `egress-broker`: the process that connects for a server without a network, see `http::Broker`.
+//!
+//! ```text
+//! configuration → log → socket → READY ─ SIGHUP ─▶ RELOADING → READY
+//!                                  └─ SIGTERM ─▶ STOPPING → drain
+//! ```
+//!
+//! It goes by `[egress]` and `[log]` alone, and starts whatever secrets it may not read; see
+//! `config::load_egress`. Invariant: a reload that is wrong changes nothing.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use config::{EgressConfig, Environment, Source};
+use http::{
+    Bind, Broker, BrokerLimits, DialSettings, Listener, PassedSockets, SystemDial, SystemResolver,
+};
+use sd_notify::NotifyState;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::{
+    failure::Failure,
+    logging::{self, LevelHandle},
+    notify, settings,
+    signals::{Signals, Told},
+    system::raise_descriptor_limit,
+};
+
+/// What the socket unit calls the broker's socket.
+const EGRESS: &str = "egress";
+/// What the journal calls the broker.
+const IDENTIFIER: &str = "matrix-homeserver-egress";
+/// How long requests may go on when the broker stops; they have a time of their own.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs the broker until it is told to stop.
+pub(crate) fn run(source: Source, socket: Option<&Path>) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let config = config::load_egress(&source, &environment)?;
+    let dial = dial(&config)?;
+    logging::parse_level(&config.log.level)
+        .map_err(|reason| Failure::from(config.problem("log.level", &reason)))?;
+    let level = logging::begin_as(IDENTIFIER, &config.log.level, config.log.format)?;
+    raise_descriptor_limit();
+    let listeners = open(socket)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    let settings = Arc::new(ArcSwap::from_pointee(dial));
+    let reloader = Reloader { source, environment, current: config, settings, level };
+    runtime.block_on(serve(listeners, reloader))
+}
+
+/// The broker's sockets: the one of the command line, else those that were passed.
+fn open(socket: Option<&Path>) -> Result<Vec<Listener>, Failure> {
+    // The variables of passed sockets are taken before any thread starts.
+    let mut passed = PassedSockets::from_environment().map_err(Failure::new)?;
+    let bind = match socket {
+        Some(path) => {
+            let path = std::path::absolute(path).map_err(Failure::new)?;
+            format!("unix:{}?mode=600", path.display()).parse()
+        }
+        None => Ok(Bind::Passed { name: EGRESS.to_owned() }),
+    };
+    let bind: Bind = bind.map_err(Failure::new)?;
+    let listeners = Listener::bind(&bind, &mut passed).map_err(Failure::new)?;
+    passed.finish().map_err(Failure::new)?;
+    Ok(listeners)
+}
+
+async fn serve(listeners: Vec<Listener>, mut reloader: Reloader) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let dial = SystemDial::new(Arc::clone(&reloader.settings), SystemResolver);
+    let broker = Broker::new(dial, BrokerLimits::default());
+    for listener in listeners {
+        let address = listener.address().to_string();
+        broker.serve(listener).map_err(Failure::new)?;
+        tracing::info!(%address, "the broker connects for others");
+    }
+    tell_unread(&reloader.current);
+    notify::ready("connecting for others");
+    let mut watchdog = watchdog();
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => break,
+                Told::Reload => reloader.reload(),
+            },
+            () = tick(watchdog.as_mut()) => alive(),
+        }
+    }
+    notify::stopping();
+    tracing::info!("stopping");
+    tokio::select! {
+        drained = broker.drain(STOP_TIMEOUT) => {
+            if drained.cut > 0 {
+                tracing::warn!(requests = drained.cut, "cut requests that took too long");
+            }
+        }
+        () = signals.stop() => tracing::warn!("told to stop again: cut all requests"),
+    }
+    Ok(())
+}
+
+/// How often the service manager wants to hear that the broker lives: twice as often as it says.
+fn watchdog() -> Option<Interval> {
+    let mut interval = interval(sd_notify::watchdog_enabled()? / 2);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(interval)
+}
+
+async fn tick(watchdog: Option<&mut Interval>) {
+    match watchdog {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn alive() {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
+        tracing::warn!(%error, "cannot reach the service manager");
+    }
+}
+
+fn dial(config: &EgressConfig) -> Result<DialSettings, Failure> {
+    settings::dial(&config.egress).map_err(|(key, reason)| config.problem(key, &reason).into())
+}
+
+/// A file that only some users can read may be meant so; its `[egress]` would be refused by the
+/// server.
+fn tell_unread(config: &EgressConfig) {
+    for path in &config.unread {
+        let path = path.display();
+        tracing::info!(%path, "this user may not read the file, and needs nothing of it");
+    }
+}
+
+/// What a reload reaches.
+struct Reloader {
+    source: Source,
+    environment: Environment,
+    current: EgressConfig,
+    settings: Arc<ArcSwap<DialSettings>>,
+    level: LevelHandle,
+}
+
+impl Reloader {
+    /// Reads and applies, or says in the log why not.
+    fn reload(&mut self) {
+        notify::reloading();
+        match self.try_reload() {
+            Ok(()) => notify::ready("the configuration was read again"),
+            Err(failure) => {
+                for line in failure.message.lines() {
+                    tracing::error!("the new configuration is not used: {line}");
+                }
+                notify::ready("the new configuration is wrong; the old one is in force");
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<(), Failure> {
+        let new = config::load_egress(&self.source, &self.environment)?;
+        let dial = dial(&new)?;
+        self.level
+            .set(&new.log.level)
+            .map_err(|reason| Failure::from(new.problem("log.level", &reason)))?;
+        self.settings.store(Arc::new(dial));
+        tell_unread(&new);
+        for (old, new) in self.current.entries().iter().zip(new.entries()) {
+            if !old.has_value_of(new) {
+                let effect = if new.key == "format" { "needs a restart" } else { "is in force" };
+                let value = new.value.as_deref().unwrap_or("not set");
+                tracing::info!("{} = {value} {effect}", new.path());
+            }
+        }
+        self.current = new;
+        Ok(())
+    }
+}
