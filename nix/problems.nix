@@ -77,7 +77,7 @@ in
         + "and neither admin nor egress.";
     }
     {
-      assertion = instance == null || !(settings ? egress);
+      assertion = instance == null || !cfg.egressBroker.enable || !(settings ? egress);
       message =
         "${here}.settings.egress: all instances share one broker; "
         + "it takes services.matrix-homeserver.settings.egress.";

@@ -22,6 +22,11 @@ let
     settings.server_name = "example.org";
     settings.report_stats = false;
   };
+  leastWithEgress = least // {
+    settings = least.settings // {
+      egress.connect_timeout = "5s";
+    };
+  };
   enabled = least // {
     enable = true;
   };
@@ -487,8 +492,13 @@ in
     } {
       inherit (system (server { instances.only = least; })) services files;
     };
-    instances-share-the-broker = check [ 1 [ "matrix-homeserver" "matrix-homeserver-egress" ] ] [
-      (refused { instances.second = least // { settings = least.settings // { egress = { }; }; }; })
+    instances-share-the-broker = check [ 1 0 [ "matrix-homeserver" "matrix-homeserver-egress" ] ] [
+      (refused { instances.second = leastWithEgress; })
+      (refused {
+        instances.second = leastWithEgress // {
+          egressBroker.enable = false;
+        };
+      })
       (system (with' {
         egressBroker.enable = false;
         instances.second = least;
@@ -564,9 +574,23 @@ in
     without-broker = withoutBroker.systemd;
     instance-without-broker = instanceWithoutBroker.systemd;
   };
+  # Configurations that the server has to take. They name no file that has to be there.
   settings = {
     plain = settingsOf plain;
-    rich = settingsOf rich;
-    second = secondSettings;
+    proxied = settingsOf (with' {
+      nginx.enable = true;
+      nginx.hostName = "matrix.example.org";
+      database.createLocally = true;
+      settings.egress.connect_timeout = "5s";
+    });
+    instance = (server {
+      instances.second = least // {
+        database.createLocally = true;
+        egressBroker.enable = false;
+        settings = leastWithEgress.settings // {
+          listeners = [ { bind = [ "127.0.0.1:8008" ]; } ];
+        };
+      };
+    }).environment.etc."matrix-homeserver-second/homeserver.toml".source.value;
   };
 }

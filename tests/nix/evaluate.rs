@@ -65,6 +65,13 @@ impl Evaluation {
         self.0["tmpfiles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// The configuration of one scenario.
+    pub(crate) fn settings(&self, scenario: &str) -> &Value {
+        let settings = &self.0["settings"][scenario];
+        assert!(settings.is_object(), "there are no settings for {scenario}");
+        settings
+    }
+
     /// The units of one scenario, by file name.
     pub(crate) fn units(&self, scenario: &str) -> BTreeMap<String, Directives> {
         let mut units = BTreeMap::new();

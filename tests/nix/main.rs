@@ -14,7 +14,10 @@ mod unit;
 mod units;
 mod verify;
 
+use std::{fs, process::Command};
+
 use evaluate::Evaluation;
+use tests::harness::find_binary;
 use tree::Tree;
 
 /// A check that fails, and how.
@@ -62,5 +65,28 @@ fn systemd_understands_the_evaluated_units() {
     let evaluation = Evaluation::of(&Tree::of_sources()).expect("an evaluation");
     for scenario in ["plain", "rich", "several", "without-broker", "instance-without-broker"] {
         verify::assert_silent(scenario, &evaluation.units(scenario));
+    }
+}
+
+#[test]
+fn the_server_takes_the_evaluated_settings() {
+    let evaluation = Evaluation::of(&Tree::of_sources()).expect("an evaluation");
+    for (scenario, more) in
+        [("plain", &["--service"][..]), ("proxied", &["--service"]), ("instance", &[])]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("homeserver.toml");
+        let text = toml::to_string(evaluation.settings(scenario)).expect("TOML can say it");
+        fs::write(&file, &text).expect("a written configuration");
+        let check = |more: &[&str]| {
+            let mut command = Command::new(find_binary());
+            command.args(["config", "check", "--config"]).arg(&file).args(more);
+            command.output().expect("the server can be asked")
+        };
+        let output = check(more);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{scenario}: {said}\n{text}");
+        fs::write(&file, format!("no_such_key = 1\n{text}")).expect("a written configuration");
+        assert!(!check(more).status.success(), "{scenario}: a key that there is not is taken");
     }
 }

@@ -112,7 +112,7 @@ const MUTATIONS: [Mutation; 70] = [
     mutation(REALIZE, "\"Service=${base}.service\" = \"Service=${unit}.service\";", "", "instances-have-sockets"),
     mutation(SERVER, "(mkIf isInstance { state_directory", "(mkIf false { state_directory", "instances-keep-their-state"),
     mutation(PROBLEMS, "assertion = instance == null || isInstanceName instance;", "assertion = true;", "instance-names-are-checked"),
-    mutation(PROBLEMS, "assertion = instance == null || !(settings ? egress);", "assertion = true;", "instances-share-the-broker"),
+    mutation(PROBLEMS, "assertion = instance == null || !cfg.egressBroker.enable || !(settings ? egress);", "assertion = true;", "instances-share-the-broker"),
     // The package and the flake.
     mutation(PACKAGE, "env = environment;", "env = { };", "package-keeps-the-environment"),
     mutation(PACKAGE, "lib.versionAtLeast rustc.version", "lib.versionAtLeast \"9\"", "package-refuses-an-old-rust"),

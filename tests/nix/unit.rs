@@ -32,7 +32,7 @@ impl Directives {
             values.extend(value.split_whitespace().map(str::to_owned));
             values.sort();
             values.dedup();
-        } else if value.is_empty() || values.iter().all(|before| before.is_empty()) {
+        } else if value.is_empty() || values.iter().all(String::is_empty) {
             *values = vec![value.to_owned()];
         } else if is_switch(value) {
             values.retain(|before| !is_switch(before));
