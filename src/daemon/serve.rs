@@ -1,18 +1,16 @@
 //! `serve`: the life of the server, from its configuration to its last answer.
 //!
 //! ```text
-//! configuration → log → sockets → database → parts → READY ─ signals ─▶ STOPPING → drain → close
+//! configuration → log → sockets → sandbox → database → parts → READY
+//!     ─ signals ─▶ STOPPING → drain → close
 //! ```
 //!
 //! Everything that can be wrong is found before the first request is answered; sockets are opened
 //! before the database, so that clients wait in the kernel's queue meanwhile.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
-
 use config::{Config, Environment, Source};
 use http::{PassedSockets, Server};
 use store::{OpenError, Store};
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,10 +21,11 @@ use crate::{
     logging::{self, LevelHandle},
     notify,
     reload::Reloader,
+    sandbox::{self, Sandbox},
     settings::{self, Handles},
     signals::{Signals, Told},
-    signing_key,
-    system::{SystemRandom, give_memory_back, raise_descriptor_limit},
+    signing_key, state,
+    system::{self, SystemRandom, give_memory_back, raise_descriptor_limit},
     wire::{self, Wired},
 };
 
@@ -36,21 +35,16 @@ pub(crate) fn run(source: Source) -> Result<(), Failure> {
     settings::check(&config)?;
     let level = logging::begin(&config.reloadable.log_level, config.fixed.log_format)?;
     raise_descriptor_limit();
-    make_directory(&config.fixed.identity.state_directory)?;
+    state::prepare(&config.fixed.identity.state_directory)?;
     // The variables of passed sockets are taken before any thread starts.
     let passed = PassedSockets::from_environment().map_err(Failure::new)?;
     let listeners = listen::open(&config, passed)?;
+    // Only threads that start from here on are bound by it.
+    let sandbox = sandbox::close(&config, &source)?;
     give_memory_back();
-    let runtime = Runtime::new()
+    let runtime = system::runtime()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(source, config, level, listeners))
-}
-
-/// The state directory, for the server alone.
-fn make_directory(path: &Path) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        Failure::new(format!("cannot make the state directory {}: {error}", path.display()))
-    })
+    runtime.block_on(serve(source, config, level, listeners, sandbox))
 }
 
 /// What runs between the start and the stop.
@@ -68,6 +62,7 @@ async fn serve(
     config: Config,
     level: LevelHandle,
     listeners: Listeners,
+    sandbox: Sandbox,
 ) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
@@ -77,7 +72,8 @@ async fn serve(
             return Ok(());
         }
     };
-    notify::ready("answering requests");
+    spawn_until(&running.stopping, sandbox.watch());
+    notify::ready(&format!("answering requests; {}", sandbox.status()));
     let outcome = running.until_told_to_stop(&mut signals).await;
     running.stop(&mut signals).await;
     outcome
@@ -142,6 +138,10 @@ fn database_failure(config: &Config, error: &OpenError) -> Failure {
     match error {
         OpenError::Url(reason) => {
             config.problem("database.url", None, &format!("is not usable: {reason}")).into()
+        }
+        OpenError::Prepare(_) => {
+            let place = config.fixed.database.url.masked();
+            Failure::new(format!("{error} ({place})"))
         }
         other => Failure::new(other),
     }

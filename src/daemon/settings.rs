@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use crate::{listen, logging};
+use crate::{listen, logging, system::user_name};
 use arc_swap::ArcSwap;
 use client_api::{Contact, Support, Turn};
 use config::{
@@ -128,12 +128,25 @@ pub(crate) fn store(fixed: &Fixed) -> store::Settings {
     }
 }
 
-/// The URL, with the password if it was kept out of it.
+/// The URL, with the password if it was kept out of it, and with this process's user if it names
+/// none: the driver would look for it behind the sandbox.
 fn database_url(database: &Database) -> String {
-    let url = database.url.expose();
-    let Some(password) = &database.password else { return url.to_owned() };
-    let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}password={}", percent_encode(password.expose()))
+    let mut url = database.url.expose().to_owned();
+    let mut add = |name: &str, value: &str| {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        // Writing into a string cannot fail.
+        let _ = write!(url, "{separator}{name}={}", percent_encode(value));
+    };
+    if let Some(password) = &database.password {
+        add("password", password.expose());
+    }
+    if !database.url.is_embedded()
+        && !database.url.names_user()
+        && let Some(name) = user_name()
+    {
+        add("user", name);
+    }
+    url
 }
 
 /// Escapes whatever could mean something in a URL.

@@ -1,6 +1,13 @@
 //! The operating system's clock and randomness, and numbers about this machine.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io,
+    sync::OnceLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nix::unistd::{User, geteuid};
+use tokio::runtime::{Builder, Runtime};
 
 use proto::clock::{Clock, Random};
 
@@ -35,9 +42,24 @@ impl Random for SystemRandom {
     }
 }
 
-/// How many processors this process may use.
+/// How many processors this process may use. Asked once: the sandbox hides the control group that
+/// has a word in it.
 pub(crate) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The name of the user that runs this process, if there is one. Asked once: the sandbox hides the
+/// list of users.
+pub(crate) fn user_name() -> Option<&'static str> {
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let find = || Some(User::from_uid(geteuid()).ok()??.name);
+    NAME.get_or_init(find).as_deref()
+}
+
+/// The runtime, with a thread for each processor.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(processors()).enable_all().build()
 }
 
 /// Lets the process have as many descriptors as the system allows it: each connection is one.
@@ -69,5 +91,11 @@ mod tests {
         SystemRandom.fill(&mut first);
         SystemRandom.fill(&mut second);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn whoever_runs_the_test_has_a_name() {
+        let id = std::process::Command::new("id").arg("-un").output().unwrap();
+        assert_eq!(String::from_utf8(id.stdout).unwrap().trim(), user_name().unwrap());
     }
 }

@@ -6,6 +6,7 @@ mod config_commands;
 mod generate;
 mod hash_password;
 mod register_user;
+mod sandbox_probe;
 mod user;
 
 #[cfg(test)]
@@ -63,6 +64,8 @@ enum Command {
     RegisterUser(register_user::RegisterUser),
     /// Print the hash of a password
     HashPassword(hash_password::HashPassword),
+    /// Close the server's sandbox and try what it allows
+    SandboxProbe(ConfigArgument),
 }
 
 /// The broker's options.
@@ -120,6 +123,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::RegisterUser(arguments) => register_user::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(arguments),
+        Command::SandboxProbe(config) => sandbox_probe::run(&config),
     }
 }
 

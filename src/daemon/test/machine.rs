@@ -110,7 +110,12 @@ impl Machine {
 
     /// Starts the server and waits until it answers.
     pub(crate) fn serve(&self) -> Server<'_> {
-        let config = self.text("homeserver.toml");
+        self.serve_configured("homeserver.toml")
+    }
+
+    /// The same with another configuration of this machine.
+    pub(crate) fn serve_configured(&self, config: &str) -> Server<'_> {
+        let config = self.text(config);
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.command(Path::new(BINARY), &["serve", "--config", &config]);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();

@@ -1,0 +1,169 @@
+//! The sandbox: what the process takes away from itself before it answers anybody, with Landlock.
+//!
+//! ```text
+//! configuration → log → sockets → [sandbox closed] → allocator's thread, runtime → database → …
+//! ```
+//!
+//! Invariant: it is closed while the process has one thread, for Landlock binds the thread that
+//! asks for it and those that it starts. Whether it stands is asked of the kernel and tried out,
+//! never supposed: `enforce` means that there is no server without it.
+//!
+//! What is opened before the sandbox stays open; what a reload opens must be among the rules, which
+//! `rules` takes from the configuration. See landlock(7).
+
+mod enforce;
+pub(crate) mod probe;
+mod rules;
+
+use std::{
+    fs,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use config::{Config, Source, section::sandbox::Landlock};
+
+use crate::{failure::Failure, system};
+use enforce::{Enforced, Refusal};
+use rules::Surroundings;
+
+/// How often is looked whether a file was replaced that is granted alone.
+const WATCH_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The sandbox of this process, whatever came of it.
+pub(crate) struct Sandbox {
+    standing: Standing,
+    alone: Vec<Alone>,
+    /// The process's own directory in /proc: its rule holds as long as somebody holds it open.
+    _held: Vec<OwnedFd>,
+}
+
+/// How it stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// The kernel enforces it; its ABI, and what that ABI lacks.
+    Closed { abi: i32, missing: String },
+    /// It should be closed, and is not.
+    Failed { reason: String },
+    /// It was switched off.
+    Off,
+}
+
+/// A file that is granted without its directory.
+#[derive(Clone)]
+struct Alone {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Closes the sandbox of this configuration, or says in one line why the server cannot start.
+pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure> {
+    // Asked now because the answers lie in files that nobody can read afterwards.
+    system::processors();
+    if !config.fixed.database.url.is_embedded() {
+        system::user_name();
+    }
+    let strict = match config.fixed.sandbox.landlock {
+        Landlock::Off => {
+            tracing::warn!("the sandbox is switched off (sandbox.landlock)");
+            return Ok(Sandbox::open(Standing::Off));
+        }
+        Landlock::Enforce => true,
+        Landlock::BestEffort => false,
+    };
+    let plan = rules::plan(config, &Surroundings::of_process(source));
+    match enforce::restrict(&plan, strict) {
+        Ok(enforced) => Ok(Sandbox::closed(enforced)),
+        Err(Refusal::Path { key, reason }) => Err(config.problem(key, None, &reason).into()),
+        Err(Refusal::Kernel(reason)) if strict => Err(Failure::new(format!(
+            "cannot close the sandbox: {reason}; with `landlock = \"best-effort\"` in [sandbox] \
+             the server starts with what protection there is"
+        ))),
+        Err(Refusal::Kernel(reason)) => {
+            tracing::warn!("the sandbox is not closed: {reason}");
+            Ok(Sandbox::open(Standing::Failed { reason }))
+        }
+    }
+}
+
+impl Sandbox {
+    fn open(standing: Standing) -> Self {
+        Self { standing, alone: Vec::new(), _held: Vec::new() }
+    }
+
+    fn closed(enforced: Enforced) -> Self {
+        let Enforced { abi, done, missing, granted, held, alone } = enforced;
+        for line in granted {
+            tracing::debug!("the sandbox leaves {line}");
+        }
+        let (done, missing) = (done.join(", "), missing.join(", "));
+        if missing.is_empty() {
+            tracing::info!(landlock_abi = abi, "the sandbox is closed: {done}");
+        } else {
+            tracing::info!(landlock_abi = abi, "the sandbox is closed: {done}; without {missing}");
+        }
+        let alone = alone.into_iter().filter_map(Alone::new).collect();
+        Self { standing: Standing::Closed { abi, missing }, alone, _held: held }
+    }
+
+    /// A few words for the service manager's STATUS.
+    pub(crate) fn status(&self) -> String {
+        match &self.standing {
+            Standing::Closed { abi, missing } if missing.is_empty() => {
+                format!("sandbox closed (Landlock ABI {abi})")
+            }
+            Standing::Closed { abi, missing } => {
+                format!("sandbox closed (Landlock ABI {abi}, without {missing})")
+            }
+            Standing::Failed { reason } => format!("sandbox NOT closed: {reason}"),
+            Standing::Off => "sandbox switched off".to_owned(),
+        }
+    }
+
+    /// One word for a table: whether it stands, and the kernel's ABI.
+    fn verdict(&self) -> (&'static str, String) {
+        match &self.standing {
+            Standing::Closed { abi, .. } => ("enforced", format!("abi-{abi}")),
+            Standing::Failed { .. } => ("failed", "-".to_owned()),
+            Standing::Off => ("off", "-".to_owned()),
+        }
+    }
+
+    /// Says in the log when a file that is granted alone was replaced: the new one cannot be read.
+    pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut alone = self.alone.clone();
+        async move {
+            while !alone.is_empty() {
+                tokio::time::sleep(WATCH_INTERVAL).await;
+                for gone in alone.extract_if(.., |file| file.is_replaced()) {
+                    tracing::warn!(
+                        path = %gone.path.display(),
+                        "a file was replaced that the sandbox grants alone: the new one can be \
+                         read after a restart (or name its directory in sandbox.read_paths)"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Alone {
+    fn new(path: PathBuf) -> Option<Self> {
+        identity(&path).map(|identity| Self { path, identity })
+    }
+
+    /// Looking at a file's identity takes no right that Landlock knows.
+    fn is_replaced(&self) -> bool {
+        identity(&self.path).is_some_and(|identity| identity != self.identity)
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+#[path = "sandbox_test.rs"]
+mod tests;
