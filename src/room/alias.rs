@@ -113,7 +113,8 @@ impl Rooms {
         let Some(room) = self.find_by_number(room).await? else { return Ok(()) };
         let view = room.view();
         let Some(present) = view.state_pdu(CANONICAL_ALIAS) else { return Ok(()) };
-        let Some(content) = without_alias(present.content(), alias) else { return Ok(()) };
+        let Ok(content) = serde_json::from_str(present.content()) else { return Ok(()) };
+        let Some(content) = without_alias(&content, alias) else { return Ok(()) };
         let draft = Draft {
             sender: user.to_owned(),
             event_type: TimelineEventType::RoomCanonicalAlias,
@@ -151,6 +152,29 @@ impl Inner {
         Ok(self.setup.store.read(move |snapshot| aliases::find(snapshot, &alias)).await?)
     }
 
+    /// The content of a canonical alias event with only the aliases that point at the room; `None`
+    /// if there are none.
+    pub(crate) async fn own_aliases(
+        &self,
+        content: &str,
+        room: RoomNumber,
+    ) -> Result<Option<Map<String, Value>>, RoomError> {
+        let Ok(named) = serde_json::from_str::<Canonical>(content) else { return Ok(None) };
+        let Ok(mut kept) = serde_json::from_str::<Map<String, Value>>(content) else {
+            return Ok(None);
+        };
+        let mut own = false;
+        for alias in named.all() {
+            let Ok(parsed) = RoomAliasId::parse(alias) else { return Ok(None) };
+            if self.find_alias(&parsed).await?.is_some_and(|row| row.room == room) {
+                own = true;
+            } else if let Some(without) = without_alias(&kept, &parsed) {
+                kept = without;
+            }
+        }
+        Ok(own.then_some(kept))
+    }
+
     async fn list_aliases(&self, room: RoomNumber) -> Result<Vec<OwnedRoomAliasId>, RoomError> {
         let read = self.setup.store.read(move |snapshot| aliases::list(snapshot, room, LIST_MAX));
         Ok(read.await?)
@@ -158,9 +182,8 @@ impl Inner {
 }
 
 /// The content of a canonical alias event without an alias; `None` if it does not name it.
-fn without_alias(content: &str, alias: &RoomAliasId) -> Option<Map<String, Value>> {
-    let mut content = serde_json::from_str::<Map<String, Value>>(content).ok()?;
-    let before = content.clone();
+fn without_alias(before: &Map<String, Value>, alias: &RoomAliasId) -> Option<Map<String, Value>> {
+    let mut content = before.clone();
     if content.get("alias").and_then(Value::as_str) == Some(alias.as_str()) {
         content.remove("alias");
     }
@@ -170,7 +193,7 @@ fn without_alias(content: &str, alias: &RoomAliasId) -> Option<Map<String, Value
             content.remove("alt_aliases");
         }
     }
-    (content != before).then_some(content)
+    (content != *before).then_some(content)
 }
 
 /// What a canonical alias event names.

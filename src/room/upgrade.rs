@@ -13,7 +13,7 @@ use store::{
 };
 
 use crate::{
-    MemberProfile, Room, RoomError, RoomView, Rooms, Submission,
+    MemberProfile, Room, RoomError, RoomView, Rooms,
     content::{member_draft, raw},
     create::Plan,
     queue::Work,
@@ -56,10 +56,10 @@ pub struct UpgradeRoom {
     pub additional_creators: Vec<OwnedUserId>,
 }
 
-/// Says in the old room that it has been replaced.
+/// Closes the old room in favour of the new one, all in one change.
 struct Close<'u> {
     request: &'u UpgradeRoom,
-    replacement: OwnedRoomId,
+    replacement: &'u Room,
     timestamp_ms: u64,
 }
 
@@ -67,29 +67,24 @@ impl Work for Close<'_> {
     async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
         let content = json!({
             "body": "This room has been replaced",
-            "replacement_room": self.replacement,
+            "replacement_room": self.replacement.id(),
         });
         let draft = state_draft(&self.request.sender, "m.room.tombstone", raw(&content)?);
         let body = stage.add(&draft, self.timestamp_ms).await?;
+        self.restrict(stage).await?;
+        self.hand_over(stage);
         Ok(body.event_id().to_owned())
     }
 }
 
-/// Keeps the old room from being talked in: raises what sending and inviting need, where the sender
-/// may.
-struct Restrict<'u> {
-    request: &'u UpgradeRoom,
-    timestamp_ms: u64,
-}
-
-impl Work for Restrict<'_> {
-    async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
-        let tip = stage.view.tips.first().map(|tip| tip.event_id().to_owned());
-        let unchanged = tip.ok_or(RoomError::RoomNotFound)?;
-        let Some(levels) = stage.view.state_pdu(POWER_LEVELS) else { return Ok(unchanged) };
+impl Close<'_> {
+    /// Keeps the old room from being talked in: raises what sending and inviting need, where the
+    /// sender may.
+    async fn restrict(&self, stage: &mut Stage<'_>) -> Result<(), RoomError> {
+        let Some(levels) = stage.view.state_pdu(POWER_LEVELS) else { return Ok(()) };
         let powers = stage.view.powers();
-        if !powers.may_send(&self.request.sender, "m.room.power_levels", true) {
-            return Ok(unchanged);
+        if !powers.may_send(&self.request.sender, POWER_LEVELS_TYPE, true) {
+            return Ok(());
         }
         let mut content = object(levels.content_raw())?;
         let silent = Powers::silent(&content);
@@ -104,22 +99,44 @@ impl Work for Restrict<'_> {
             }
         }
         if !changed {
-            return Ok(unchanged);
+            return Ok(());
         }
-        let draft = state_draft(&self.request.sender, "m.room.power_levels", raw(&content)?);
-        let body = stage.add(&draft, self.timestamp_ms).await?;
-        Ok(body.event_id().to_owned())
+        let draft = state_draft(&self.request.sender, POWER_LEVELS_TYPE, raw(&content)?);
+        match stage.add(&draft, self.timestamp_ms).await {
+            // Nobody sets a level above the own one. The room is replaced all the same.
+            Err(RoomError::Denied(denied)) => {
+                let room = &self.request.room_id;
+                tracing::info!(%room, %denied, "the old room stays open for messages");
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Points the aliases at the new room, and takes the old one out of the directory.
+    fn hand_over(&self, stage: &mut Stage<'_>) {
+        let (from, to) = (stage.view.number, self.replacement.number());
+        if let Some(core) = &stage.core {
+            // Under the room's lock: no later change may write its summary again.
+            core.set_published(false);
+        }
+        stage.extras.rows.push(Box::new(move |txn| {
+            aliases::move_all(txn, from, to)?;
+            directory::remove(txn, from)
+        }));
     }
 }
 
 const POWER_LEVELS_TYPE: &str = "m.room.power_levels";
+const CANONICAL_ALIAS_TYPE: &str = "m.room.canonical_alias";
 
 impl Rooms {
     /// Replaces a room; the answer is the new one.
     ///
-    /// First the new room is built, with the aliases and the place in the directory moved in the
-    /// same change; then the old one is closed. If that is interrupted, the old room still works
-    /// and can be upgraded again.
+    /// First the new room is built; then, in one change, the old one is closed, and its aliases
+    /// and its place in the directory go to the new one. If a stop comes between the two, the old
+    /// room works as before and can be upgraded again; the room that was built stays, with nobody
+    /// but the sender in it.
     pub async fn upgrade(&self, request: UpgradeRoom) -> Result<OwnedRoomId, RoomError> {
         let rules = Rules::of(request.version.as_str())
             .ok_or_else(|| RoomError::UnsupportedVersion(request.version.clone()))?;
@@ -139,47 +156,14 @@ impl Rooms {
             public: old.0.is_published(),
             recipe: self.successor(&request, rules, &view).await?,
         };
-        let replacement = self.build(&plan).await?;
-        self.move_aliases(&request, &old, &replacement).await?;
+        let replacement = self.known(&self.build(&plan).await?).await?;
         let timestamp_ms = self.now_ms();
-        let close = Close { request: &request, replacement: replacement.clone(), timestamp_ms };
-        self.change(&old, &close).await?;
-        if let Err(error) = self.change(&old, &Restrict { request: &request, timestamp_ms }).await {
-            // The room is replaced whether or not somebody can still speak in the old one.
-            tracing::info!(room = %request.room_id, %error, "the old room stays open for messages");
+        let close = Close { request: &request, replacement: &replacement, timestamp_ms };
+        if let Err(error) = self.change(&old, &close).await {
+            old.0.set_published(plan.public);
+            return Err(error);
         }
-        Ok(replacement)
-    }
-
-    /// Points the old room's aliases at the new one, and sets its canonical alias.
-    async fn move_aliases(
-        &self,
-        request: &UpgradeRoom,
-        old: &Room,
-        replacement: &OwnedRoomId,
-    ) -> Result<(), RoomError> {
-        let new = self.known(replacement).await?;
-        let (from, to) = (old.number(), new.number());
-        let published = old.0.is_published();
-        let work = self.inner.setup.store.write(move |txn| {
-            aliases::move_all(txn, from, to)?;
-            if published {
-                directory::remove(txn, from)?;
-            }
-            Ok::<_, RoomError>(())
-        });
-        work.await?;
-        old.0.set_published(false);
-        let Some(alias) = old.view().state_pdu(CANONICAL_ALIAS).cloned() else { return Ok(()) };
-        let draft =
-            state_draft(&request.sender, "m.room.canonical_alias", alias.content_raw().to_owned());
-        let submission =
-            Submission { room_id: replacement.clone(), draft, timestamp_ms: None, txn: None };
-        match self.submit(submission).await {
-            // Those aliases are not ours to move.
-            Ok(_) | Err(RoomError::BadAlias(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(replacement.id().to_owned())
     }
 
     /// The first events of the new room.
@@ -201,6 +185,7 @@ impl Rooms {
         let powers = Powers::of(&levels, old, (sender, &request.additional_creators), rules);
         drafts.push(state_draft(sender, POWER_LEVELS_TYPE, raw(&powers.initial)?));
         drafts.extend(self.copied_state(request, old).await?);
+        drafts.extend(self.canonical_alias(request, old).await?);
         drafts.extend(self.bans(request, old).await?);
         if let Some(lasting) = &powers.lasting {
             drafts.push(state_draft(sender, POWER_LEVELS_TYPE, raw(lasting)?));
@@ -237,6 +222,20 @@ impl Rooms {
             redacts: None,
         };
         Ok(copied.take(COPIED_MAX).map(draft).collect())
+    }
+
+    /// The canonical aliases as far as they point at the old room, and so soon at the new one.
+    async fn canonical_alias(
+        &self,
+        request: &UpgradeRoom,
+        old: &RoomView,
+    ) -> Result<Option<Draft>, RoomError> {
+        let Some(present) = old.state_pdu(CANONICAL_ALIAS) else { return Ok(None) };
+        let content = self.inner.own_aliases(present.content(), old.number).await?;
+        let sender = &request.sender;
+        content
+            .map(|content| Ok(state_draft(sender, CANONICAL_ALIAS_TYPE, raw(&content)?)))
+            .transpose()
     }
 
     /// Whoever was banned is banned from the new room too, as far as that fits into one change.

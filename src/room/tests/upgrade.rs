@@ -1,14 +1,17 @@
 //! Room upgrades.
 
 use proto::rules::Rules;
-use ruma::{RoomVersionId, api::client::room::create_room::v3::RoomPreset};
+use ruma::{OwnedRoomAliasId, RoomVersionId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::json;
-use store::numbers::{CANONICAL_ALIAS, CREATE, JOIN_RULES, NAME, TOMBSTONE};
+use store::{
+    numbers::{CANONICAL_ALIAS, CREATE, JOIN_RULES, NAME, TOMBSTONE},
+    testing::count_groups,
+};
 
 use super::world::{each_version, each_world, other, room_of, user};
 use crate::{Membership, RoomError, create::CreateRoom, upgrade::UpgradeRoom};
 
-fn request(sender: &ruma::UserId, room: &ruma::RoomId, version: RoomVersionId) -> UpgradeRoom {
+fn upgrade(sender: &ruma::UserId, room: &ruma::RoomId, version: RoomVersionId) -> UpgradeRoom {
     UpgradeRoom {
         sender: sender.to_owned(),
         profile: crate::MemberProfile::default(),
@@ -34,7 +37,7 @@ async fn every_version_can_be_upgraded_to_the_newest_and_to_the_oldest() {
             let old = world.rooms.create(made).await.unwrap();
             world.join(&bob, &old).await.unwrap();
             world.rooms.ban(other(&alice, &carol, &old)).await.unwrap();
-            let new = world.rooms.upgrade(request(&alice, &old, to.version())).await.unwrap();
+            let new = world.rooms.upgrade(upgrade(&alice, &old, to.version())).await.unwrap();
             let old_view = world.rooms.find(&old).await.unwrap().unwrap().view();
             let view = world.rooms.find(&new).await.unwrap().unwrap().view();
             assert_eq!(view.rules().id, to.id);
@@ -67,11 +70,74 @@ async fn only_the_powerful_upgrade_and_only_to_what_there_is() {
         let (alice, bob) = (user("alice"), user("bob"));
         let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
         world.join(&bob, &room).await.unwrap();
-        let refused = world.rooms.upgrade(request(&bob, &room, RoomVersionId::V11)).await;
+        let refused = world.rooms.upgrade(upgrade(&bob, &room, RoomVersionId::V11)).await;
         assert!(matches!(refused, Err(RoomError::Forbidden(_))));
         let unknown = RoomVersionId::try_from("org.example.99").unwrap();
-        let refused = world.rooms.upgrade(request(&alice, &room, unknown)).await;
+        let refused = world.rooms.upgrade(upgrade(&alice, &room, unknown)).await;
         assert!(matches!(refused, Err(RoomError::UnsupportedVersion(_))));
+    })
+    .await;
+}
+
+/// Whatever moves to the new room moves as the old one is closed: a stop can come between the two
+/// changes of an upgrade only, and then nothing has moved.
+#[tokio::test]
+async fn the_old_room_is_closed_and_handed_over_in_one_change() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let request = |alias: &str| CreateRoom {
+            alias_localpart: Some(alias.to_owned()),
+            public: true,
+            ..room_of(&alice, RoomPreset::PublicChat)
+        };
+        let elsewhere = world.rooms.create(request("elsewhere")).await.unwrap();
+        let old = world.rooms.create(request("tea")).await.unwrap();
+        let names = |local: &str| format!("#{local}:{}", alice.server_name());
+        let further = OwnedRoomAliasId::try_from(names("coffee")).unwrap();
+        world.rooms.create_alias(&alice, &further, &old).await.unwrap();
+        let named = json!({ "alias": names("tea"), "alt_aliases": [names("coffee")] });
+        world.submit(&alice, &old, ("m.room.canonical_alias", Some(""), named)).await.unwrap();
+        // An alias that the event still names, though it has come to point at another room.
+        world.rooms.delete_alias(&user("root"), &further, true).await.unwrap();
+        world.rooms.create_alias(&alice, &further, &elsewhere).await.unwrap();
+
+        let before = count_groups(&world.rooms.inner.setup.store).await;
+        let new = world.rooms.upgrade(upgrade(&alice, &old, RoomVersionId::V11)).await.unwrap();
+        assert_eq!(count_groups(&world.rooms.inner.setup.store).await, before + 2);
+
+        let view = world.rooms.find(&new).await.unwrap().unwrap().view();
+        let canonical = view.state_pdu(CANONICAL_ALIAS).unwrap().content().to_owned();
+        let canonical = serde_json::from_str::<serde_json::Value>(&canonical).unwrap();
+        assert_eq!(canonical, json!({ "alias": names("tea") }));
+        let tea = OwnedRoomAliasId::try_from(names("tea")).unwrap();
+        assert_eq!(world.rooms.resolve_alias(&tea).await.unwrap().unwrap().0, new);
+        assert_eq!(world.rooms.resolve_alias(&further).await.unwrap().unwrap().0, elsewhere);
+        world.say(&alice, &old, "nobody lists this any more").await;
+        assert!(!world.rooms.is_published(&old).await.unwrap());
+    })
+    .await;
+}
+
+/// Who may not silence the old room may replace it all the same.
+#[tokio::test]
+async fn a_room_that_cannot_be_silenced_is_replaced() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let made = CreateRoom {
+            version: Some(RoomVersionId::V11),
+            public: true,
+            ..room_of(&alice, RoomPreset::PublicChat)
+        };
+        let room = world.rooms.create(made).await.unwrap();
+        let levels = json!({ "users": { alice.as_str(): 50 }, "users_default": 60,
+            "state_default": 50, "events": { "m.room.power_levels": 50 } });
+        world.submit(&alice, &room, ("m.room.power_levels", Some(""), levels)).await.unwrap();
+        // What would silence the room lies above what alice may set; she may replace it all the same.
+        let new = world.rooms.upgrade(upgrade(&alice, &room, RoomVersionId::V11)).await.unwrap();
+        assert!(world.rooms.is_published(&new).await.unwrap());
+        assert!(!world.rooms.is_published(&room).await.unwrap());
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        assert!(view.state_pdu(TOMBSTONE).is_some());
     })
     .await;
 }
