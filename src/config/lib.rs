@@ -15,9 +15,13 @@ mod secret;
 pub mod section;
 mod setting;
 mod show;
+#[doc(hidden)]
+pub mod testing;
 mod tree;
 mod unit;
 
+#[cfg(test)]
+mod effect_test;
 #[cfg(test)]
 mod load_test;
 #[cfg(test)]
@@ -28,7 +32,7 @@ use std::path::PathBuf;
 pub use egress::{EgressConfig, load_egress};
 pub use layer::{BROKER, Environment, FRAGMENTS, MAIN_FILE, Source};
 pub use problem::{Problem, Problems};
-pub use reader::Entry;
+pub use reader::{Effect, Entry};
 pub use secret::Secret;
 pub use setting::{BaseUrl, Lifetime};
 pub use tree::Origin;
@@ -68,16 +72,12 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 pub struct Fixed {
     /// The keys at the top about who the server is.
     pub identity: Identity,
-    /// `[[listeners]]`.
-    pub listeners: Listeners,
     /// `[database]`.
     pub database: Database,
     /// `[cache]`.
     pub cache: Cache,
     /// `[admin]`.
     pub admin: Admin,
-    /// `[limits]`.
-    pub limits: Limits,
     /// `[sandbox]`.
     pub sandbox: Sandbox,
     /// `log.format`.
@@ -116,6 +116,8 @@ pub struct Reloadable {
     pub turn: Option<Turn>,
     /// `[egress]`.
     pub egress: Egress,
+    /// `[limits]`.
+    pub limits: Limits,
     /// `log.level`.
     pub log_level: String,
 }
@@ -127,6 +129,8 @@ pub struct Config {
     pub fixed: Fixed,
     /// What a reload changes.
     pub reloadable: Reloadable,
+    /// `[[listeners]]`: the places are fixed, and what is answered there is not.
+    pub listeners: Listeners,
     entries: Vec<Entry>,
     files: Vec<PathBuf>,
 }
@@ -147,18 +151,6 @@ impl Config {
     /// value comes from.
     pub fn show(&self, origins: bool) -> String {
         show::show(&self.entries, origins)
-    }
-
-    /// Whether a change of the key takes a restart: what [`Fixed`] is read from.
-    pub fn is_fixed(entry: &Entry) -> bool {
-        let section = entry.table.split('.').next().unwrap_or_default();
-        match (section, entry.key) {
-            ("", key) => ["server_name", "state_directory", "signing_key_file"].contains(&key),
-            ("log", key) => key == "format",
-            (section, _) => {
-                ["listeners", "database", "cache", "admin", "limits", "sandbox"].contains(&section)
-            }
-        }
     }
 
     /// A problem with the value of a key, found by somebody who knows more about it than this
@@ -231,11 +223,9 @@ fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Con
     }
     let fixed = Fixed {
         identity,
-        listeners,
         database,
         cache,
         admin,
-        limits,
         sandbox,
         log_format: format,
         broker: environment.broker.clone(),
@@ -254,7 +244,8 @@ fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Con
         support,
         turn,
         egress,
+        limits,
         log_level: level,
     };
-    Ok(Config { fixed, reloadable, entries, files })
+    Ok(Config { fixed, reloadable, listeners, entries, files })
 }

@@ -177,7 +177,7 @@ fn tables_merge_and_everything_else_is_replaced() {
     let rate = config.reloadable.rate_limits.message;
     assert_eq!(rate.burst, 7);
     assert!((rate.per_second - 2.0).abs() < f64::EPSILON);
-    let listeners = &config.fixed.listeners.list;
+    let listeners = &config.listeners.list;
     assert_eq!(listeners.len(), 1);
     assert_eq!(listeners[0].bind, ["127.0.0.1:2"]);
     assert!(!listeners[0].x_forwarded);

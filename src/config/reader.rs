@@ -22,6 +22,15 @@ use crate::{
 /// What a listing writes instead of a secret.
 pub(crate) const MASK: &str = "***";
 
+/// What puts a changed value of a key in force. Each section says it where it reads the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A reload.
+    Reload,
+    /// A restart alone.
+    Restart,
+}
+
 /// One key as it is in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -35,6 +44,8 @@ pub struct Entry {
     pub value: Option<String>,
     /// Where it was set; none for a default.
     pub origin: Option<Origin>,
+    /// What puts a change in force.
+    pub effect: Effect,
     /// What the value hides: the secret itself, or the one in the file that the value names.
     secret: Option<Secret>,
 }
@@ -135,6 +146,7 @@ pub(crate) struct Reader<'a> {
     origin: Option<&'a Origin>,
     path: String,
     item: Option<usize>,
+    effect: Effect,
     known: Vec<&'static str>,
 }
 
@@ -147,8 +159,19 @@ impl<'a> Reader<'a> {
             origin: None,
             path: String::new(),
             item: None,
+            effect: Effect::Reload,
             known: Vec::new(),
         }
+    }
+
+    /// Changes of the keys that are read from here on take a restart.
+    pub(crate) fn fixed(&mut self) {
+        self.effect = Effect::Restart;
+    }
+
+    /// Changes of the keys that are read from here on take a reload only, as from the beginning.
+    pub(crate) fn reloadable(&mut self) {
+        self.effect = Effect::Reload;
     }
 
     /// Whether the files have this table.
@@ -311,6 +334,7 @@ impl<'a> Reader<'a> {
             origin: node.map(|node| &node.origin),
             path: join(&self.path, key),
             item,
+            effect: self.effect,
             known: Vec::new(),
         }
     }
@@ -323,6 +347,7 @@ impl<'a> Reader<'a> {
             key,
             value,
             origin: node.map(|node| node.origin.clone()),
+            effect: self.effect,
             secret: None,
         });
     }

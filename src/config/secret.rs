@@ -1,6 +1,6 @@
 //! Secrets: values that no log, error or listing shows, and the files that they come from.
 //!
-//! A key `NAME_file` names a file. A relative path is first looked for as the credential
+//! A key `NAME_file` names a file, and so do those of TLS. A relative path is first looked for as the credential
 //! `matrix-homeserver.PATH` of the service manager, then in the configuration directory. No secret
 //! may lie in a file that every user can read.
 
@@ -62,13 +62,22 @@ impl SecretPlaces {
     }
 }
 
+/// Whether every user of the machine can read a file that is there.
+pub(crate) fn is_world_readable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| is_open(&metadata))
+}
+
+fn is_open(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o004 != 0
+}
+
 fn read(path: &Path) -> Result<Secret, String> {
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    if metadata.permissions().mode() & 0o004 != 0 {
+    if is_open(&metadata) {
         return Err("every user can read it; take that right away (chmod o-r)".to_owned());
     }
     if metadata.len() > MAX_BYTES {

@@ -54,11 +54,11 @@ fn open_registration_takes_a_second_key() {
 #[test]
 fn listeners_have_defaults_and_bounds() {
     let config = load_text("").unwrap();
-    assert!(config.fixed.listeners.is_default);
-    assert_eq!(config.fixed.listeners.list[0].bind.len(), 2);
+    assert!(config.listeners.is_default);
+    assert_eq!(config.listeners.list[0].bind.len(), 2);
     let config = load_text("[[listeners]]\nresources = [\"health\"]\n").unwrap();
-    assert!(!config.fixed.listeners.is_default);
-    assert_eq!(config.fixed.listeners.list[0].resources, [Resource::Health]);
+    assert!(!config.listeners.is_default);
+    assert_eq!(config.listeners.list[0].resources, [Resource::Health]);
     assert_eq!(reasons("listeners = []\n"), ["`listeners` must name at least one listener"]);
     assert_eq!(
         reasons("[[listeners]]\nbind = []\nresources = []\n"),

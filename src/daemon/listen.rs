@@ -56,13 +56,13 @@ pub(crate) struct Listeners {
 /// What is wrong with the addresses and the certificates of a configuration.
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (item, listener) in config.fixed.listeners.list.iter().enumerate() {
+    for (item, listener) in config.listeners.list.iter().enumerate() {
         match parse(listener) {
             Err(error) => {
                 problems.push(config.problem("listeners.bind", Some(item), &error.to_string()));
             }
             // Those that nobody wrote make way for the sockets of the service manager.
-            Ok(binds) if config.fixed.broker.is_some() && !config.fixed.listeners.is_default => {
+            Ok(binds) if config.fixed.broker.is_some() && !config.listeners.is_default => {
                 let needy = binds.iter().find(|bind| matches!(bind, Bind::Tcp(_)));
                 let reason = needy.map(without_network);
                 problems.extend(reason.map(|it| config.problem("listeners.bind", Some(item), &it)));
@@ -112,7 +112,7 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
     let mut open = Listeners { public: Vec::new(), admin: Vec::new(), certificates: Vec::new() };
     let names: Vec<String> = passed.names().into_iter().map(str::to_owned).collect();
     let has = |name: &str| names.iter().any(|other| other == name);
-    let listeners = &config.fixed.listeners;
+    let listeners = &config.listeners;
     if listeners.is_default && (has(CLIENT) || has(FEDERATION)) {
         for (name, listening) in [(CLIENT, PASSED_CLIENT), (FEDERATION, PASSED_FEDERATION)] {
             if has(name) {

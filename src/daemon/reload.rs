@@ -3,7 +3,7 @@
 //! Invariant: the new configuration is checked as a whole before anything of it is in force; a
 //! wrong one changes nothing.
 
-use config::{Config, Entry, Environment, Source};
+use config::{Config, Effect, Entry, Environment, Source};
 
 use crate::{
     failure::Failure, listen::Reading, logging::LevelHandle, notify, settings, settings::Handles,
@@ -65,8 +65,9 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         .entries()
         .iter()
         .filter(|entry| !new.entries().iter().any(|other| same_key(entry, other)));
-    let effect =
-        |entry: &Entry| if Config::is_fixed(entry) { "needs a restart" } else { "is in force" };
+    let effect = |entry: &Entry| {
+        if entry.effect == Effect::Restart { "needs a restart" } else { "is in force" }
+    };
     let told = |entry: &Entry, value| format!("{} = {value} {}", entry.path(), effect(entry));
     let there = new.entries().iter().filter_map(|entry| {
         let before = old.entries().iter().find(|other| same_key(entry, other));

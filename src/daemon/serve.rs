@@ -98,7 +98,7 @@ async fn start(
     resume(&stopping, accounts.clone());
 
     let health = Health::new(store.clone());
-    let server = Server::new(settings::limits(&config.fixed));
+    let server = Server::new(settings::limits(&config.reloadable));
     let Listeners { public, admin, certificates } = listeners;
     for open in public {
         let (address, tls) = (open.listener.address().to_string(), open.listener.has_tls());
@@ -186,7 +186,7 @@ impl Running {
         notify::stopping();
         tracing::info!("stopping");
         self.stopping.cancel();
-        let grace = self.reloader.current.fixed.limits.stop_timeout;
+        let grace = self.reloader.current.reloadable.limits.stop_timeout;
         tokio::select! {
             drained = self.server.drain(grace) => {
                 if drained.cut > 0 {

@@ -11,7 +11,6 @@ use config::{
         cache::Cache,
         database::Database,
         egress::Egress,
-        limits::Limits,
         password::{Character, Passwords},
         rate_limit::{self, RateLimits},
         registration::Registration,
@@ -93,10 +92,7 @@ impl Handles {
         Self {
             user: Arc::new(ArcSwap::from_pointee(user(&config.reloadable, &config.fixed.cache))),
             room: Arc::new(ArcSwap::from_pointee(room(&config.reloadable, &config.fixed.cache))),
-            client: Arc::new(ArcSwap::from_pointee(client(
-                &config.reloadable,
-                &config.fixed.limits,
-            ))),
+            client: Arc::new(ArcSwap::from_pointee(client(&config.reloadable))),
             dial: Arc::new(ArcSwap::from_pointee(checked_dial(&config.reloadable.egress))),
         }
     }
@@ -105,7 +101,7 @@ impl Handles {
     pub(crate) fn apply(&self, reloadable: &Reloadable, fixed: &Fixed) {
         self.user.store(Arc::new(user(reloadable, &fixed.cache)));
         self.room.store(Arc::new(room(reloadable, &fixed.cache)));
-        self.client.store(Arc::new(client(reloadable, &fixed.limits)));
+        self.client.store(Arc::new(client(reloadable)));
         self.dial.store(Arc::new(checked_dial(&reloadable.egress)));
     }
 }
@@ -163,8 +159,8 @@ fn percent_encode(text: &str) -> String {
 }
 
 /// The listeners' limits.
-pub(crate) fn limits(fixed: &Fixed) -> http::Limits {
-    let limits = &fixed.limits;
+pub(crate) fn limits(reloadable: &Reloadable) -> http::Limits {
+    let limits = &reloadable.limits;
     http::Limits {
         max_connections: limits.connections,
         tls_handshake_timeout: limits.tls_handshake_timeout,
@@ -246,8 +242,9 @@ fn room(reloadable: &Reloadable, cache: &Cache) -> room::Settings {
     }
 }
 
-fn client(reloadable: &Reloadable, limits: &Limits) -> client_api::Settings {
-    let Reloadable { presentation, well_known, rate_limits, turn, support, .. } = reloadable;
+fn client(reloadable: &Reloadable) -> client_api::Settings {
+    let Reloadable { presentation, well_known, rate_limits, turn, support, limits, .. } =
+        reloadable;
     let base_url = || format!("{}/", presentation.public_baseurl.as_str());
     client_api::Settings {
         public_base_url: well_known.client.then(base_url),

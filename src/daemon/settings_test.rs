@@ -70,8 +70,8 @@ fn the_database_is_told_who_comes() {
 fn the_defaults_are_those_of_the_crates() {
     let config = configured("");
     let defaults = http::Limits::default();
-    assert_eq!(limits(&config.fixed), defaults);
-    let client = client(&config.reloadable, &config.fixed.limits);
+    assert_eq!(limits(&config.reloadable), defaults);
+    let client = client(&config.reloadable);
     let defaults = client_api::Settings::default();
     assert_eq!(client.rate_limits, defaults.rate_limits);
     assert_eq!(client.body_timeout, defaults.body_timeout);
@@ -106,7 +106,7 @@ fn support_and_turn_are_handed_on() {
          [turn]\nuris = [\"turn:t.example.org\"]\nshared_secret = \"s\"\n\
          [passwords]\nrequire = [\"digit\", \"symbol\"]\n",
     );
-    let client = client(&config.reloadable, &config.fixed.limits);
+    let client = client(&config.reloadable);
     assert_eq!(client.public_base_url, None);
     assert_eq!(client.delegated_server.as_deref(), Some("m.example.org:443"));
     let support = client.support.unwrap();

@@ -15,6 +15,7 @@ pub struct Admin {
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>, source: &Source, state_directory: &Path) -> Admin {
+    reader.fixed();
     // Several servers may run with a file each, so that each needs a socket of its own.
     let default = match source {
         Source::System => PathBuf::from(SYSTEM_SOCKET),

@@ -10,5 +10,6 @@ pub struct Cache {
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Cache {
+    reader.fixed();
     Cache { memory: reader.within("memory", Size::mib(64), Size::mib(8)..=Size::gib(1024)) }
 }

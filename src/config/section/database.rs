@@ -119,6 +119,7 @@ pub struct Database {
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>, state_directory: &Path) -> Database {
+    reader.fixed();
     let url = read_url(reader, state_directory);
     let password = reader.secret("password", "password_file");
     if password.is_some() && url.is_embedded() {

@@ -1,8 +1,13 @@
-//! `[limits]`: how much of the server one client may take. Fixed at the start.
+//! `[limits]`: how much of the server one client may take. Changed by a reload, for connections that
+//! come after it.
 
 use std::time::Duration;
 
 use crate::{reader::Reader, unit::Size};
+
+/// What is left for requests at a stop of the time that the units leave for it (`TimeoutStopSec=60s`),
+/// once the rest is done in its own limits.
+const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(40);
 
 /// The section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,7 @@ pub struct Limits {
 pub(crate) fn read(reader: &mut Reader<'_>) -> Limits {
     let seconds = Duration::from_secs;
     let bounds = || seconds(1)..=seconds(3600);
+    let stop = seconds(1)..=STOP_TIMEOUT_MAX;
     Limits {
         connections: reader.within("connections", 10_000, 10..=1_000_000),
         streams: reader.within("streams", 128, 1..=10_000),
@@ -39,6 +45,6 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Limits {
         idle_timeout: reader.within("idle_timeout", seconds(120), bounds()),
         write_timeout: reader.within("write_timeout", seconds(60), bounds()),
         header_size: reader.within("header_size", Size::kib(64), Size::kib(8)..=Size::mib(1)),
-        stop_timeout: reader.within("stop_timeout", seconds(20), bounds()),
+        stop_timeout: reader.within("stop_timeout", seconds(20), stop),
     }
 }

@@ -1,8 +1,11 @@
-//! `[[listeners]]`: where the server listens and what it answers there. Fixed at the start.
+//! `[[listeners]]`: where the server listens and what it answers there.
+//!
+//! Where it listens, and whether it speaks TLS there, is fixed at the start. What it answers at such
+//! a place, and with which certificate, is changed by a reload.
 
 use std::path::PathBuf;
 
-use crate::{reader::Reader, setting::Word};
+use crate::{reader::Reader, secret::is_world_readable, setting::Word};
 
 /// What a listener answers. `/health` is answered on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,13 @@ pub struct Listener {
     pub tls: Option<TlsFiles>,
 }
 
+impl Listener {
+    /// Whether a reload can make one of the other: both listen at the same places in the same way.
+    pub fn is_at_the_place_of(&self, other: &Self) -> bool {
+        self.bind == other.bind && self.tls.is_some() == other.tls.is_some()
+    }
+}
+
 /// All of them; without a `[[listeners]]` in the files it is one on the loopback interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
@@ -70,7 +80,9 @@ pub(crate) fn read(top: &mut Reader<'_>) -> Listeners {
 
 fn read_one(reader: &mut Reader<'_>) -> Listener {
     let bind = ["127.0.0.1:8008", "[::1]:8008"].map(str::to_owned).into();
+    reader.fixed();
     let bind: Vec<String> = reader.or("bind", bind);
+    reader.reloadable();
     let resources = vec![Resource::Client, Resource::Federation];
     let resources: Vec<Resource> = reader.or("resources", resources);
     let x_forwarded = reader.or("x_forwarded", false);
@@ -86,11 +98,19 @@ fn read_one(reader: &mut Reader<'_>) -> Listener {
 
 fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
     if !reader.is_present() {
-        let _: (Option<PathBuf>, Option<PathBuf>) =
+        let _: (Option<String>, Option<String>) =
             (reader.optional("certificate"), reader.optional("private_key"));
         return None;
     }
     let certificate = reader.required("certificate", "name the PEM file of the certificate");
     let private_key = reader.required("private_key", "name the PEM file of the private key");
-    Some(TlsFiles { certificate: certificate?, private_key: private_key? })
+    let resolve = |name: String| reader.places().resolve(&name);
+    let files =
+        TlsFiles { certificate: certificate.map(resolve)?, private_key: private_key.map(resolve)? };
+    if is_world_readable(&files.private_key) {
+        let file = files.private_key.display();
+        let reason = format!("holds a secret, but every user can read {file}; use chmod o-r");
+        reader.refuse("private_key", &reason);
+    }
+    Some(files)
 }

@@ -30,5 +30,7 @@ pub struct Log {
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Log {
-    Log { level: reader.or("level", "info".to_owned()), format: reader.or("format", Format::Auto) }
+    let level = reader.or("level", "info".to_owned());
+    reader.fixed();
+    Log { level, format: reader.or("format", Format::Auto) }
 }

@@ -32,6 +32,7 @@ pub struct Sandbox {
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Sandbox {
+    reader.fixed();
     Sandbox {
         landlock: reader.or("landlock", Landlock::Enforce),
         read_paths: reader.or("read_paths", Vec::new()),

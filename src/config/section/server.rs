@@ -40,13 +40,16 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     state_directory: Option<&Path>,
 ) -> (Identity, Presentation) {
+    reader.fixed();
     let server_name = reader
         .required("server_name", "set it to the part of user ids after the colon")
         .unwrap_or_else(nobody);
+    reader.reloadable();
     let public_baseurl = reader.or("public_baseurl", BaseUrl::https(server_name.as_str()));
     let report_stats = reader
         .required("report_stats", "set it to true or false; it has no default")
         .unwrap_or_default();
+    reader.fixed();
     let default = state_directory.unwrap_or(Path::new(STATE_DIRECTORY)).to_owned();
     let state_directory = reader.or("state_directory", default);
     // Relative to the credentials or the configuration, as every key that ends in `_file`; only
@@ -54,6 +57,7 @@ pub(crate) fn read(
     let default = state_directory.join(SIGNING_KEY).to_string_lossy().into_owned();
     let signing_key_file: String = reader.or("signing_key_file", default);
     let signing_key_file = reader.places().resolve(&signing_key_file);
+    reader.reloadable();
     (
         Identity { server_name, state_directory, signing_key_file },
         Presentation { public_baseurl, report_stats },

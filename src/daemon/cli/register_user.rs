@@ -90,7 +90,7 @@ fn secret(arguments: &RegisterUser, config: Option<&Config>) -> Result<String, F
 
 fn place(arguments: &RegisterUser, config: Option<&Config>) -> Result<Place, Failure> {
     let url = arguments.server_url.clone();
-    let from_config = || config.and_then(|config| url_of(&config.fixed.listeners.list));
+    let from_config = || config.and_then(|config| url_of(&config.listeners.list));
     let url = url.or_else(from_config).unwrap_or_else(|| DEFAULT_SERVER.to_owned());
     Place::parse(&url).map_err(Failure::new)
 }
