@@ -94,6 +94,10 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Receiver<Phase>,
 }
 
+/// A connection ended before its TLS handshake was over.
+#[derive(Debug)]
+pub(crate) struct NoHandshake;
+
 /// Serves one connection to its end.
 pub(crate) async fn serve_connection<S, B>(
     shared: Arc<Shared>,
@@ -101,7 +105,8 @@ pub(crate) async fn serve_connection<S, B>(
     tls: Option<Arc<Tls>>,
     connection: Connection,
     service: S,
-) where
+) -> Result<(), NoHandshake>
+where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
@@ -114,14 +119,14 @@ pub(crate) async fn serve_connection<S, B>(
             let handshake = handshake(&shared.limits, &tls, plain);
             let finished = tokio::select! {
                 finished = handshake => finished,
-                _ = phase.wait_for(|phase| *phase != Phase::Running) => return,
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => return Ok(()),
             };
             match finished {
                 Ok(stream) => stream,
                 Err(error) => {
                     let reason = handshake_error(&error);
                     tracing::debug!(peer = ?connection.peer, reason, "TLS handshake failed");
-                    return;
+                    return Err(NoHandshake);
                 }
             }
         }
@@ -138,6 +143,7 @@ pub(crate) async fn serve_connection<S, B>(
         }
         End::Cut(reason) => tracing::debug!(peer = ?connection.peer, reason, "connection cut"),
     }
+    Ok(())
 }
 
 async fn handshake(limits: &Limits, tls: &Tls, plain: Plain) -> io::Result<Stream> {

@@ -31,6 +31,7 @@ mod system_dial;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod traffic;
 mod unix;
 
 pub use bind::Bind;
@@ -51,6 +52,7 @@ pub use serve::{Drained, Server};
 pub use socket::Address;
 pub use system_dial::{DialSettings, Resolve, ResolveFuture, SystemDial, SystemResolver};
 pub use tls::{Certificate, Tls, TlsFiles};
+pub use traffic::{ListenerStats, Traffic};
 
 /// Any error of a service or a body; only its text is ever used.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

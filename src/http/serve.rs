@@ -5,15 +5,7 @@
 //!                           └─────── grace is over ─▶ Cutting ─▲
 //! ```
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -28,10 +20,11 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::{
-    Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls,
+    Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls, Traffic,
     driver::{Phase, Protocols, Shared, serve_connection},
     socket::Socket,
     stream::Plain,
+    traffic::Counts,
     unix::SocketFile,
 };
 
@@ -48,7 +41,7 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     slots: Arc<Semaphore>,
     tracker: TaskTracker,
-    listeners: AtomicUsize,
+    traffic: Traffic,
 }
 
 /// How a drain went.
@@ -66,7 +59,7 @@ impl Server {
         let slots = Arc::new(Semaphore::new(limits.max_connections));
         let protocols = Protocols::new(&limits, &tracker);
         let shared = Arc::new(Shared { limits, protocols, phase: receiver });
-        Self { shared, phase, slots, tracker, listeners: AtomicUsize::new(0) }
+        Self { shared, phase, slots, tracker, traffic: Traffic::default() }
     }
 
     /// Serves `service` on `listener` in tasks of its own; the number that [`Connection`] bears
@@ -85,7 +78,7 @@ impl Server {
         let Listener { socket, address, tls, file } = listener;
         let acceptor = Acceptor::new(socket)
             .map_err(|source| Error::Listen { bind: address.to_string(), source })?;
-        let index = self.listeners.fetch_add(1, Relaxed);
+        let (index, counts) = self.traffic.add(&address);
         let accepting = Accepting {
             shared: Arc::clone(&self.shared),
             slots: Arc::clone(&self.slots),
@@ -94,10 +87,16 @@ impl Server {
             address,
             tls,
             index,
+            counts,
             _file: file,
         };
         self.tracker.spawn(accepting.run(service));
         Ok(index)
+    }
+
+    /// What the listeners have seen.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.clone()
     }
 
     /// How many connections are open.
@@ -184,6 +183,7 @@ struct Accepting {
     address: Address,
     tls: Option<Arc<Tls>>,
     index: usize,
+    counts: Arc<Counts>,
     _file: Option<SocketFile>,
 }
 
@@ -205,11 +205,14 @@ impl Accepting {
             let Some((slot, plain, peer)) = next else { return };
             let connection = Connection { peer, tls: self.tls.is_some(), listener: self.index };
             let shared = Arc::clone(&self.shared);
+            let open = self.counts.accepted();
             let serving =
                 serve_connection(shared, plain, self.tls.clone(), connection, service.clone());
             self.tracker.spawn(async move {
-                serving.await;
-                drop(slot);
+                if serving.await.is_err() {
+                    open.failed_handshake();
+                }
+                drop((open, slot));
             });
         }
     }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::*;
+use crate::{ListenerStats, testing::*};
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -35,6 +35,35 @@ async fn speaks_http1_and_tells_the_peer() {
         let expected = Connection { peer: Peer::Tcp(local), tls: false, listener: 0 };
         assert_eq!(text(response).await, format!("{expected:?}"));
     }
+}
+
+#[tokio::test]
+async fn connections_are_counted_by_listener() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = certificate_files(directory.path(), (2020, 2040));
+    let (server, address) = start(Limits::default(), None);
+    let secure = listener("127.0.0.1:0").with_tls(Arc::new(Tls::new(certificate(&files))));
+    let secure_address = tcp_address(&secure);
+    server.serve(secure, tower::service_fn(answer)).unwrap();
+    let traffic = server.traffic();
+    let mut client = http1(connect(address).await).await;
+    client.send_request(get("/connection")).await.unwrap();
+    // Somebody who does not speak TLS.
+    let mut plain = connect(secure_address).await;
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    until("the failed handshake", || traffic.read()[1].failed_handshakes == 1).await;
+    let first =
+        ListenerStats { address: address.to_string(), accepted: 1, open: 1, failed_handshakes: 0 };
+    let second = ListenerStats {
+        address: secure_address.to_string(),
+        accepted: 1,
+        open: 0,
+        failed_handshakes: 1,
+    };
+    until("the end of it", || traffic.read() == [first.clone(), second.clone()]).await;
+    drop(client);
+    until("the client's end", || traffic.read()[0].open == 0).await;
+    assert_eq!(traffic.read()[0].accepted, 1);
 }
 
 #[tokio::test]

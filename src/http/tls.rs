@@ -24,6 +24,8 @@ use rustls::{
 
 use crate::Error;
 
+/// The year 10000, which no certificate can name: its years have four digits.
+const BEYOND: Duration = Duration::from_hours(70_389_528);
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// The two files of a TLS listener.
@@ -40,6 +42,7 @@ pub struct TlsFiles {
 pub struct Certificate {
     config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
+    expires: Option<SystemTime>,
 }
 
 impl Certificate {
@@ -51,7 +54,8 @@ impl Certificate {
         let leaf = chain[0].clone();
         check_time(&files.certificate, &leaf, now)?;
         let config = server_config(chain, key).map_err(|error| tls_error(files, &error))?;
-        Ok(Self { config: Arc::new(config), leaf })
+        let expires = expiry(&leaf);
+        Ok(Self { config: Arc::new(config), leaf, expires })
     }
 
     /// Whether the certificate is no longer valid at `time`: asked ahead of time, for a warning.
@@ -63,23 +67,28 @@ impl Certificate {
 /// The certificate of a listener, which a reload can replace.
 #[derive(Debug)]
 pub struct Tls {
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Certificate>,
 }
 
 impl Tls {
     /// Starts with `certificate`.
     pub fn new(certificate: Certificate) -> Self {
-        Self { current: ArcSwap::new(certificate.config) }
+        Self { current: ArcSwap::from_pointee(certificate) }
     }
 
     /// Uses `certificate` for the handshakes from now on.
     pub fn replace(&self, certificate: Certificate) {
-        self.current.store(certificate.config);
+        self.current.store(Arc::new(certificate));
+    }
+
+    /// When the certificate in force ends, if it says so in a way that can be read.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.current.load().expires
     }
 
     /// What the next handshake uses.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
     }
 }
 
@@ -152,6 +161,15 @@ fn check_time(path: &Path, leaf: &CertificateDer<'_>, now: SystemTime) -> Result
             path: certificate,
             reason: format!("the certificate cannot be used: {reason}"),
         }),
+    }
+}
+
+/// When the certificate ends: found by asking for a time when every one has.
+fn expiry(leaf: &CertificateDer<'_>) -> Option<SystemTime> {
+    let then = UNIX_EPOCH + BEYOND;
+    match validity(leaf, then) {
+        Some(Validity::Expired { since }) => Some(then - since),
+        _ => None,
     }
 }
 

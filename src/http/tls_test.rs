@@ -50,6 +50,18 @@ async fn a_reload_changes_new_handshakes_only() {
     assert_eq!(open.send_request(get("/connection")).await.unwrap().status(), 200);
 }
 
+#[test]
+fn it_is_known_when_a_certificate_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = certificate_files(directory.path(), (2020, 2040));
+    let tls = Tls::new(certificate(&files));
+    let seconds =
+        |at: Option<SystemTime>| at.unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(seconds(tls.expires()), 2_208_988_800);
+    tls.replace(certificate(&certificate_files(directory.path(), (2020, 2041))));
+    assert_eq!(seconds(tls.expires()), 2_240_611_200);
+}
+
 #[tokio::test]
 async fn a_silent_handshake_is_cut() {
     let directory = tempfile::tempdir().unwrap();

@@ -17,6 +17,7 @@ pub mod draft;
 pub mod filter;
 mod hash;
 pub mod json;
+pub mod meter;
 pub mod number;
 pub mod pdu;
 pub mod power;

@@ -257,6 +257,7 @@ impl RoomChange {
             inner.reaches.keep(reach);
         }
         for (event, known) in &effects.events {
+            inner.meters.count(event, self.rooms.is_local(event.body.pdu().sender()));
             if *known {
                 inner.loader.events.replace_committed(event);
             } else {

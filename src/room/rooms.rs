@@ -17,13 +17,14 @@ use proto::{
 };
 use ruma::{OwnedServerName, RoomId, ServerName, UserId};
 use store::{
-    Store,
+    CacheStats, Store,
     room::{cache::EventCache, chains::ChainCache, groups::GroupCache},
 };
 
 use crate::{
     Policy, PushActions, Room, RoomError, SettingsHandle, load::Loader, numbering::Numbering,
-    reach_cache::ReachCache, receive::Peers, room::Core, txn::TxnCache, users::UserCache,
+    reach_cache::ReachCache, receive::Peers, room::Core, stats::Meters, txn::TxnCache,
+    users::UserCache,
 };
 
 /// How many rooms can be loaded at the same time.
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) reaches: ReachCache,
     pub(crate) users: UserCache,
     pub(crate) txns: TxnCache,
+    pub(crate) meters: Meters,
     /// When the last room was created whose id is computed.
     pub(crate) last_creation_ms: AtomicU64,
     registry: Mutex<Registry>,
@@ -105,6 +107,7 @@ impl Rooms {
             reaches: ReachCache::new(chains),
             users: UserCache::default(),
             txns: TxnCache::new(),
+            meters: Meters::default(),
             last_creation_ms: AtomicU64::new(0),
             registry: Mutex::default(),
             kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
@@ -157,7 +160,7 @@ impl Rooms {
 impl Inner {
     /// A room, loaded if it is not ready.
     async fn core(&self, number: RoomNumber) -> Result<Option<Arc<Core>>, RoomError> {
-        if let Some(core) = self.living(number) {
+        if let Some(core) = self.meters.lookups.note(self.living(number)) {
             return Ok(Some(core));
         }
         let stripe = usize::try_from(number.0.unsigned_abs()).unwrap_or(0) % LOADING_STRIPES;
@@ -176,6 +179,11 @@ impl Inner {
     pub(crate) async fn joining(&self, room: &RoomId) -> tokio::sync::MutexGuard<'_, ()> {
         let sum = room.as_bytes().iter().map(|byte| usize::from(*byte)).sum::<usize>();
         self.joining[sum % LOADING_STRIPES].lock().await
+    }
+
+    /// How full the cache of rooms is, and how often a room was at hand.
+    pub(crate) fn cache_stats(&self) -> CacheStats {
+        CacheStats::of(&self.kept, &self.meters.lookups)
     }
 
     fn living(&self, number: RoomNumber) -> Option<Arc<Core>> {

@@ -14,6 +14,7 @@
 //! | `IN_BYTES($1)` | the same | `= ANY($1::bytea[])` |
 //! | `EACH_INTS($1)` | `(SELECT value FROM rarray(?1))` | `(SELECT unnest($1…) AS value)` |
 //! | `EACH_BYTES($1)` | the same | the same |
+//! | `DATABASE_BYTES` | pages times their size | `pg_database_size(…)` |
 //! | `$1` | `?1` | `$1` |
 //!
 //! So: `WHERE number IN_INTS($1)`, or `FROM EACH_INTS($1) AS wanted JOIN event ON event.number =
@@ -32,6 +33,11 @@ pub enum Dialect {
     /// The database server.
     Postgres,
 }
+
+/// What the whole database takes, by the engine's own count.
+const SQLITE_SIZE: &str =
+    "(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())";
+const POSTGRES_SIZE: &str = "pg_database_size(current_database())";
 
 const LIST_WORDS: [&str; 4] = ["IN_INTS", "IN_BYTES", "EACH_INTS", "EACH_BYTES"];
 
@@ -68,6 +74,8 @@ impl Dialect {
                 }
                 out.push_str(if self == Self::Sqlite { "BLOB" } else { "BYTEA" });
             }
+            (Self::Sqlite, "DATABASE_BYTES") => out.push_str(SQLITE_SIZE),
+            (Self::Postgres, "DATABASE_BYTES") => out.push_str(POSTGRES_SIZE),
             (Self::Sqlite, "BIGINT") => out.push_str("INTEGER"),
             (Self::Sqlite, word) if word.starts_with('$') => {
                 out.push('?');

@@ -26,6 +26,7 @@ mod schema;
 mod settings;
 mod shared;
 mod snapshot;
+mod stats;
 mod store;
 pub mod sync;
 #[doc(hidden)]
@@ -46,6 +47,7 @@ pub use proto::number::{
 pub use settings::{Settings, names_network};
 pub use shared::Listener;
 pub use snapshot::Snapshot;
+pub use stats::{CacheStats, Lookups, Opened, Stats};
 pub use store::Store;
 pub use value::{Row, ToValue, Value};
 pub use write_txn::WriteTxn;

@@ -54,6 +54,12 @@ impl Log {
         self.kept.read().floor
     }
 
+    /// How many changes are here, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let kept = self.kept.read();
+        (kept.records.len(), kept.bytes)
+    }
+
     /// All changes after a position, oldest first, or `None` if some of them are no longer here.
     pub fn since(&self, position: Position) -> Option<Vec<Arc<Record>>> {
         self.between(position, Position(u64::MAX))

@@ -84,6 +84,11 @@ impl<T> Queue<T> {
         Found::Items(items)
     }
 
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().items.len()
+    }
+
     /// Lets some time pass, less if the queue is closed meanwhile.
     pub(crate) fn pause(&self, time: Duration) {
         let until = Instant::now() + time;

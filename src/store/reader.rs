@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     engine::{Engine, Link},
-    error::Error,
+    error::{Error, OpenError},
     queue::{Found, Queue},
     shared::Shared,
     snapshot::Snapshot,
@@ -111,6 +111,7 @@ impl Reader {
                 Found::End => return,
                 Found::Nothing => {
                     if slot.as_mut().is_some_and(|link: &mut Box<dyn Link>| link.check().is_err()) {
+                        self.shared.meters.readers.lost.increment();
                         slot = None;
                     }
                 }
@@ -126,6 +127,8 @@ impl Reader {
     /// Does one read, again if its connection is lost on the way, and answers.
     fn read(&self, slot: &mut Slot, mut read: Box<dyn Read>) {
         let mut since = read.arrived();
+        let meters = &self.shared.meters;
+        meters.read_waits.observe(since.elapsed());
         for _ in 0..ATTEMPTS_MAX {
             match self.begin(slot, since) {
                 Ok(link) => match self.try_read(link, &mut *read) {
@@ -133,7 +136,10 @@ impl Reader {
                         *slot = link;
                         break;
                     }
-                    Err(error) => tracing::debug!(%error, "a read was cut off"),
+                    Err(error) => {
+                        meters.readers.lost.increment();
+                        tracing::debug!(%error, "a read was cut off");
+                    }
                 },
                 Err(error) => {
                     read.refuse(error);
@@ -177,8 +183,14 @@ impl Reader {
         }
     }
 
+    fn open(&self) -> Result<Box<dyn Link>, OpenError> {
+        let link = self.engine.open_reader()?;
+        self.shared.meters.readers.opened.increment();
+        Ok(link)
+    }
+
     fn try_begin(&self, slot: &mut Slot) -> Result<Box<dyn Link>, Error> {
-        let opened = slot.take().map_or_else(|| self.engine.open_reader(), Ok);
+        let opened = slot.take().map_or_else(|| self.open(), Ok);
         let mut link = opened.map_err(|error| Error::Unavailable(error.to_string()))?;
         link.begin_read(Instant::now() + self.shared.settings.snapshot_age)?;
         Ok(link)

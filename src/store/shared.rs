@@ -10,6 +10,7 @@ use crate::{
     log::{Log, Record},
     numbers::Numbers,
     settings::Settings,
+    stats::Meters,
 };
 
 /// Called on the writer's thread after each published group, in order; it must be quick and must
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) numbers: Numbers,
     pub(crate) log: Log,
+    pub(crate) meters: Meters,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     /// Why the store writes no more.
     pub(crate) failure: watch::Sender<Option<Error>>,

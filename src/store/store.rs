@@ -24,6 +24,7 @@ use crate::{
     settings::Settings,
     shared::{Listener, Shared},
     snapshot::Snapshot,
+    stats::{self, Meters, Stats},
     write_txn::WriteTxn,
     writer::Writer,
 };
@@ -141,6 +142,32 @@ impl Store {
         &self.inner.shared.numbers
     }
 
+    /// What goes on in the store.
+    pub fn stats(&self) -> Stats {
+        let Inner { shared, writes, reads, threads, .. } = &*self.inner;
+        let meters = &shared.meters;
+        let (log_records, log_bytes) = shared.log.size();
+        Stats {
+            queued_changes: writes.len(),
+            queued_reads: reads.len(),
+            readers: threads.lock().readers.len(),
+            groups: meters.groups.get(),
+            failed_groups: meters.failed_groups.get(),
+            changes: meters.changes.get(),
+            commits: meters.commits.read(),
+            read_waits: meters.read_waits.read(),
+            writer: meters.writer.read(),
+            reader: meters.readers.read(),
+            log_bytes,
+            log_records,
+        }
+    }
+
+    /// What the database takes, in bytes, by its own count.
+    pub async fn size_bytes(&self) -> Result<u64, Error> {
+        self.read(stats::size).await
+    }
+
     /// Has a function called after each published group with its changes.
     pub fn add_listener(&self, listener: Listener) {
         self.inner.shared.listeners.write().push(listener);
@@ -229,7 +256,9 @@ impl Start {
         let numbers = Numbers::new(self.settings.cached_numbers);
         let log = Log::new(Position(0), self.settings.log_bytes);
         let (listeners, failure) = (RwLock::default(), watch::Sender::new(None));
-        let mut shared = Shared { settings: self.settings, numbers, log, listeners, failure };
+        let (settings, meters) = (self.settings, Meters::new());
+        meters.writer.opened.increment();
+        let mut shared = Shared { settings, numbers, log, meters, listeners, failure };
         let counters: Counters = schema::prepare(&mut *link, &shared)?;
         shared.log = Log::new(counters.position, shared.settings.log_bytes);
         Ok(Writer::new(link, Arc::new(shared), self.writes, counters))

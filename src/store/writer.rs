@@ -89,8 +89,13 @@ impl Writer {
         // The last one of a group may be as patient as the first one.
         let newest = jobs.iter().map(|job| job.arrived()).max().unwrap_or_else(Instant::now);
         match self.run_group(&mut jobs, newest + self.shared.settings.patience) {
-            Ok(outcome) => self.publish(outcome),
+            Ok(outcome) => {
+                let changes = if outcome.wrote { jobs.len() } else { 0 };
+                self.shared.meters.changes.add(u64::try_from(changes).unwrap_or_default());
+                self.publish(outcome);
+            }
             Err(error) => {
+                self.shared.meters.failed_groups.increment();
                 tracing::error!(%error, changes = jobs.len(), "a group of changes failed");
                 for job in &mut jobs {
                     job.refuse(error.clone());
@@ -120,6 +125,7 @@ impl Writer {
             self.link.abandon_group();
             match error {
                 Error::Lost(reason) => {
+                    self.shared.meters.writer.lost.increment();
                     tracing::warn!(reason, "the connection to the database was lost");
                     if let Some(outcome) = self.recover(until)? {
                         return Ok(outcome);
@@ -153,7 +159,9 @@ impl Writer {
         }
         outcome.counters.batch += 1;
         let row = outcome.counters.row();
+        let begun = Instant::now();
         let committed = self.link.commit_group(STORE, &row);
+        self.shared.meters.commits.observe(begun.elapsed());
         if let Err(error) = committed {
             self.in_doubt = Some(Box::new(outcome));
             return Err(error);
@@ -203,6 +211,7 @@ impl Writer {
     /// Makes one attempt to connect again. Gives back the group that was in doubt if it counts.
     fn reconnect(&mut self) -> Result<Option<Outcome>, Error> {
         self.link.reconnect()?;
+        self.shared.meters.writer.opened.increment();
         // The lock on the counter row waits for whatever the lost session may still be committing.
         self.link.begin_group(Mode::Alone)?;
         let found = Counters::load(&mut Snapshot::new(&mut *self.link, &self.shared));
@@ -238,6 +247,7 @@ impl Writer {
             return;
         }
         self.counters = outcome.counters;
+        self.shared.meters.groups.increment();
         self.shared.log.append(&outcome.records, outcome.counters.position);
         if outcome.records.is_empty() {
             return;

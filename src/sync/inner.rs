@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use proto::clock::SharedClock;
+use proto::{clock::SharedClock, meter::Gauge};
 use room::Rooms;
 use store::Store;
 use user::{Ephemeral, Filters, IgnoredUsers, Presence, Requester, Typing};
@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) notifier: Notifier,
     pub(crate) known: KnownMembers,
+    /// Requests that wait for something to tell.
+    pub(crate) waiting: Gauge,
     filters: Cache<String, Arc<SyncFilter>>,
 }
 
@@ -56,7 +58,8 @@ impl Inner {
     /// Nobody waits yet, and nothing is known that came before the head.
     pub(crate) fn new(parts: Parts, head: Head) -> Self {
         let (notifier, known) = (Notifier::new(head), KnownMembers::new());
-        Self { parts, notifier, known, filters: Cache::new(FILTERS_MAX) }
+        let filters = Cache::new(FILTERS_MAX);
+        Self { parts, notifier, known, waiting: Gauge::default(), filters }
     }
 
     /// The filter that a request names: none, JSON, or the id of a stored one.

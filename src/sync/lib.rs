@@ -33,4 +33,4 @@ pub use error::Error;
 pub use filter::{FilterError, TIMELINE_LIMIT_DEFAULT, TIMELINE_LIMIT_MAX};
 pub use inner::Parts;
 pub use request::{StateSection, SyncRequest, TIMEOUT_MAX};
-pub use sync::Sync;
+pub use sync::{Stats, Sync};

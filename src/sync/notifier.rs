@@ -153,6 +153,11 @@ impl Notifier {
         }
     }
 
+    /// How many users are followed.
+    pub(crate) fn users(&self) -> usize {
+        self.inner.lock().users.len()
+    }
+
     /// Waits until the head has reached a position that is committed. It is on its way: publishing
     /// follows the commit.
     pub(crate) async fn reach(&self, position: Position, log: &Log) {

@@ -58,6 +58,11 @@ impl Sync {
         SyncToken::at(self.inner.notifier.head())
     }
 
+    /// Who syncs.
+    pub fn stats(&self) -> Stats {
+        Stats { waiting: self.inner.waiting.get(), users: self.inner.notifier.users() }
+    }
+
     /// Answers one request, after waiting for something to tell if it asked for that.
     ///
     /// # Errors
@@ -79,6 +84,15 @@ impl Sync {
             _ => course.answer_at_once().await,
         }
     }
+}
+
+/// Who syncs at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Requests that wait for something to tell.
+    pub waiting: u64,
+    /// Users whose changes are followed because they synced lately.
+    pub users: usize,
 }
 
 /// One request on its way to an answer.
@@ -118,6 +132,7 @@ impl Course<'_> {
                 since = now;
             }
             // A timer would be late by a millisecond where nobody wants to wait at all.
+            let _waiting = self.inner.waiting.enter();
             let is_over = Instant::now() >= deadline;
             if is_over || tokio::time::timeout_at(deadline, bell).await.is_err() {
                 self.carry_known(held, since);

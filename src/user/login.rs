@@ -5,6 +5,7 @@
 //!
 //! Spec: client-server API, "Login".
 
+use proto::meter::Counter;
 use ruma::{OwnedUserId, UserId};
 use store::{
     WriteTxn,
@@ -39,9 +40,57 @@ pub struct LoginToken {
     pub expires_in_ms: u64,
 }
 
+/// Log-ins until now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginStats {
+    /// Those that opened a session.
+    pub done: u64,
+    /// Those with wrong credentials, or of users who may not.
+    pub refused: u64,
+    /// Those that the server could not decide.
+    pub failed: u64,
+}
+
+/// Counted at each log-in.
+#[derive(Debug, Default)]
+pub(crate) struct Logins {
+    done: Counter,
+    refused: Counter,
+    failed: Counter,
+}
+
+impl Logins {
+    fn note<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        let counter = match &outcome {
+            Ok(_) => &self.done,
+            Err(Error::BadCredentials(_) | Error::UserDeactivated | Error::Forbidden(_)) => {
+                &self.refused
+            }
+            Err(_) => &self.failed,
+        };
+        counter.increment();
+        outcome
+    }
+}
+
 impl Sessions {
     /// Logs in by password.
     pub async fn login(
+        &self,
+        login: PasswordLogin,
+        session: NewSession,
+    ) -> Result<LoggedIn, Error> {
+        let outcome = self.try_login(login, session).await;
+        self.inner.logins.note(outcome)
+    }
+
+    /// How many log-ins there were.
+    pub fn logins(&self) -> LoginStats {
+        let Logins { done, refused, failed } = &self.inner.logins;
+        LoginStats { done: done.get(), refused: refused.get(), failed: failed.get() }
+    }
+
+    async fn try_login(
         &self,
         login: PasswordLogin,
         session: NewSession,
@@ -124,6 +173,15 @@ impl Sessions {
 
     /// Logs in with a login token, which works once.
     pub async fn login_with_token(
+        &self,
+        token: &str,
+        session: NewSession,
+    ) -> Result<LoggedIn, Error> {
+        let outcome = self.try_login_with_token(token, session).await;
+        self.inner.logins.note(outcome)
+    }
+
+    async fn try_login_with_token(
         &self,
         token: &str,
         session: NewSession,

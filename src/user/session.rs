@@ -24,6 +24,7 @@ use store::{
 use crate::{
     Context, Error, Passwords, Requester, Seen,
     cache::Cache,
+    login::Logins,
     login_tokens::LoginTokens,
     seen::{SeenDevices, last_seen},
     token,
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) seen: SeenDevices,
     pub(crate) login_tokens: LoginTokens,
+    pub(crate) logins: Logins,
     cache: Cache<TokenHash, Entry>,
 }
 
@@ -117,7 +119,8 @@ impl Sessions {
         };
         let cache = Cache::new(context.cache_bytes(4), weigh);
         let (seen, login_tokens) = (SeenDevices::default(), LoginTokens::default());
-        Self { inner: Arc::new(Inner { context, passwords, seen, login_tokens, cache }) }
+        let logins = Logins::default();
+        Self { inner: Arc::new(Inner { context, passwords, seen, login_tokens, logins, cache }) }
     }
 
     /// Who a token belongs to. Answered from a bounded cache; only a token that was not used lately

@@ -29,6 +29,7 @@ mod landing;
 mod listening;
 mod membership;
 mod messages;
+mod meters;
 mod presence;
 mod profile;
 mod push_rules;
@@ -58,6 +59,7 @@ mod versions;
 mod voip;
 
 pub use listening::Listening;
+pub use meters::{RequestStats, RouteStats};
 pub use rate::{Rate, RateLimits};
 pub use router::router;
 pub use settings::{Contact, Settings, SettingsHandle, Support, Turn};

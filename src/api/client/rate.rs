@@ -13,7 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::number::UserNumber;
+use proto::{meter::Counter, number::UserNumber};
 use tokio::time::Instant;
 
 use crate::SettingsHandle;
@@ -81,7 +81,16 @@ pub(crate) enum Kind {
     RoomCreation,
 }
 
-const KINDS: usize = 7;
+/// All of them in their order, by their names in the configuration.
+const KINDS: [&str; 7] = [
+    "message",
+    "registration",
+    "login_address",
+    "login_account",
+    "join",
+    "invite",
+    "room_creation",
+];
 
 impl Kind {
     fn rate(self, limits: &RateLimits) -> Rate {
@@ -127,7 +136,8 @@ impl Subject {
 /// Counts.
 pub(crate) struct Limiter {
     settings: SettingsHandle,
-    tables: [Mutex<Table>; KINDS],
+    tables: [Mutex<Table>; KINDS.len()],
+    refused: [Counter; KINDS.len()],
 }
 
 /// The buckets of one kind. A bucket is the moment at which it is full again.
@@ -139,7 +149,8 @@ struct Table {
 
 impl Limiter {
     pub(crate) fn new(settings: SettingsHandle) -> Self {
-        Self { settings, tables: std::array::from_fn(|_| Mutex::default()) }
+        let tables = std::array::from_fn(|_| Mutex::default());
+        Self { settings, tables, refused: Default::default() }
     }
 
     /// Takes one from the bucket; when it is empty the error is how long to wait.
@@ -158,7 +169,13 @@ impl Limiter {
         if !limits.enabled {
             return Ok(());
         }
-        self.tables[kind as usize].lock().ask(subject, kind.rate(limits), now, take)
+        let asked = self.tables[kind as usize].lock().ask(subject, kind.rate(limits), now, take);
+        asked.inspect_err(|_| self.refused[kind as usize].increment())
+    }
+
+    /// How often each limit has refused somebody.
+    pub(crate) fn refused(&self) -> Vec<(&'static str, u64)> {
+        KINDS.into_iter().zip(self.refused.iter().map(Counter::get)).collect()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The router that is built from the table of routes, and the way of each request through it:
-//! token, rate limit, body, handler, answer.
+//! token, rate limit, body, handler, answer. Here alone requests are counted.
 //!
 //! Invariant: every answer is JSON with the headers for browsers, whatever went wrong; a panic in a
 //! handler is logged and answered as an internal error, and ends nothing but its request.
@@ -28,6 +28,7 @@ use crate::{
     },
     extract::{Call, seen},
     listening::Listening,
+    meters::Meters,
     reply::{self, Outcome},
     routes::{Access, Route, routes},
 };
@@ -37,61 +38,83 @@ use crate::{
 /// Other routes can be merged into it, as long as theirs has no fallback of its own.
 pub fn router(state: &State, listening: Listening) -> Router {
     let mut paths: BTreeMap<String, MethodRouter> = BTreeMap::new();
-    for route in routes().into_iter().filter(|route| route.surface.is_served(listening)) {
-        let route = Arc::new(route);
-        for path in route.paths() {
-            let endpoint = endpoint(Arc::clone(&route), state.clone(), listening.x_forwarded);
+    let served = |(_, route): &(usize, Route)| route.surface.is_served(listening);
+    for (number, route) in routes().into_iter().enumerate().filter(served) {
+        let served = Arc::new(Served { number, route, x_forwarded: listening.x_forwarded });
+        for path in served.route.paths() {
+            let endpoint = endpoint(Arc::clone(&served), state.clone());
             let methods = paths.remove(&path).unwrap_or_default();
-            paths.insert(path, methods.on_service(route.filter, endpoint));
+            paths.insert(path, methods.on_service(served.route.filter, endpoint));
         }
     }
     let mut router = Router::new();
     for (path, methods) in paths {
         router = router.route(&path, methods);
     }
-    router.fallback(unknown_path).method_not_allowed_fallback(unknown_method)
+    let (path, method) = (Arc::clone(state.meters()), Arc::clone(state.meters()));
+    router
+        .fallback(async move |request: Request| unknown_path(&path, &request))
+        .method_not_allowed_fallback(async move |request: Request| {
+            unknown_method(&method, &request)
+        })
+}
+
+/// One route as a listener serves it.
+struct Served {
+    /// Its place in the table.
+    number: usize,
+    route: Route,
+    x_forwarded: bool,
 }
 
 /// One route as the router serves it.
 fn endpoint(
-    route: Arc<Route>,
+    served: Arc<Served>,
     state: State,
-    x_forwarded: bool,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send>
 + Clone
 + Send
 + Sync
 + 'static {
     tower::service_fn(move |request: Request| {
-        let (route, state) = (Arc::clone(&route), state.clone());
-        async move { Ok(answer(&route, state, request, x_forwarded).await) }
+        let (served, state) = (Arc::clone(&served), state.clone());
+        async move { Ok(answer(&served, state, request).await) }
     })
 }
 
-async fn unknown_path(request: Request) -> Response {
-    if request.method() == Method::OPTIONS {
-        return reply::options();
-    }
-    finish(Err(UNKNOWN_PATH.with("Unknown endpoint")), request.method(), request.uri().path())
+fn unknown_path(meters: &Meters, request: &Request) -> Response {
+    without_route(meters, request, UNKNOWN_PATH.with("Unknown endpoint"))
 }
 
-async fn unknown_method(request: Request) -> Response {
-    if request.method() == Method::OPTIONS {
-        return reply::options();
-    }
+fn unknown_method(meters: &Meters, request: &Request) -> Response {
     let error = UNKNOWN_METHOD.with("The endpoint does not have this method");
-    finish(Err(error), request.method(), request.uri().path())
+    without_route(meters, request, error)
+}
+
+/// Answers a request that no route is for.
+fn without_route(meters: &Meters, request: &Request, error: ApiError) -> Response {
+    let measured = meters.begin_unknown(request.method());
+    let response = if request.method() == Method::OPTIONS {
+        reply::options()
+    } else {
+        finish(Err(error), request.method(), request.uri().path())
+    };
+    measured.answered(response.status());
+    response
 }
 
 /// Answers one request.
-async fn answer(route: &Route, state: State, request: Request, x_forwarded: bool) -> Response {
+async fn answer(served: &Served, state: State, request: Request) -> Response {
+    let meters = Arc::clone(state.meters());
+    let measured = meters.begin(served.number);
     let method = request.method().clone();
-    let outcome =
-        match AssertUnwindSafe(run(route, state, request, x_forwarded)).catch_unwind().await {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(ApiError::internal(format!("panic: {}", text_of(&*panic)))),
-        };
-    finish(outcome, &method, route.name())
+    let outcome = match AssertUnwindSafe(run(served, state, request)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => Err(ApiError::internal(format!("panic: {}", text_of(&*panic)))),
+    };
+    let response = finish(outcome, &method, served.route.name());
+    measured.answered(response.status());
+    response
 }
 
 /// What a panic said.
@@ -115,9 +138,10 @@ fn finish(outcome: Outcome, method: &Method, path: &str) -> Response {
     response
 }
 
-async fn run(route: &Route, state: State, request: Request, x_forwarded: bool) -> Outcome {
+async fn run(served: &Served, state: State, request: Request) -> Outcome {
+    let Served { route, x_forwarded, .. } = served;
     let connection = request.extensions().get::<Connection>().copied();
-    let address = connection.and_then(|it| client_address(&it, request.headers(), x_forwarded));
+    let address = connection.and_then(|it| client_address(&it, request.headers(), *x_forwarded));
     let token = match route.access {
         Access::Open => None,
         Access::Optional | Access::Guest | Access::User => token(&request)?,

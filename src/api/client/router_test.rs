@@ -16,8 +16,10 @@ fn a_panic_has_a_text() {
 async fn whatever_is_not_known_is_unrecognized() {
     let router = Router::new()
         .route("/known", axum::routing::get(|| async { "known" }))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method);
+        .fallback(async |request: Request| unknown_path(&Meters::new(), &request))
+        .method_not_allowed_fallback(async |request: Request| {
+            unknown_method(&Meters::new(), &request)
+        });
     let ask = |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
         let request = request.body(axum::body::Body::empty()).unwrap();

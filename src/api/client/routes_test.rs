@@ -2,28 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::Method;
 use ruma::api::{Metadata, client, path_builder::PathBuilder};
 
 use super::*;
-use crate::Listening;
+use crate::{Listening, meters::method};
 
 /// Methods and paths with the names of their parameters left out.
 fn served() -> BTreeSet<(String, String)> {
     let mut served = BTreeSet::new();
     for route in routes() {
         for path in route.paths() {
-            served.insert((method(route.filter).to_string(), without_names(&path)));
+            served.insert((method(route.filter).to_owned(), without_names(&path)));
         }
     }
     served
-}
-
-fn method(filter: MethodFilter) -> Method {
-    let all = [Method::GET, Method::PUT, Method::POST, Method::DELETE];
-    let same =
-        |method: &Method| MethodFilter::try_from(method.clone()).is_ok_and(|it| it == filter);
-    all.into_iter().find(same).unwrap()
 }
 
 fn without_names(path: &str) -> String {
@@ -38,7 +30,7 @@ fn no_route_stands_twice() {
     let mut seen = BTreeSet::new();
     for route in routes() {
         for path in route.paths() {
-            let key = (method(route.filter).to_string(), without_names(&path));
+            let key = (method(route.filter).to_owned(), without_names(&path));
             assert!(seen.insert(key.clone()), "{key:?} stands twice");
         }
     }

@@ -12,7 +12,7 @@ use user::{
     Sessions, SharedSecret, Typing, Uia,
 };
 
-use crate::{SettingsHandle, rate::Limiter};
+use crate::{RequestStats, SettingsHandle, meters::Meters, rate::Limiter};
 
 /// What the API is made from.
 pub struct Parts {
@@ -66,13 +66,24 @@ pub struct State(Arc<Inner>);
 struct Inner {
     parts: Parts,
     limiter: Limiter,
+    meters: Arc<Meters>,
 }
 
 impl State {
     /// Puts the state together.
     pub fn new(parts: Parts) -> Self {
         let limiter = Limiter::new(Arc::clone(&parts.settings));
-        Self(Arc::new(Inner { parts, limiter }))
+        Self(Arc::new(Inner { parts, limiter, meters: Meters::new() }))
+    }
+
+    /// What requests have come to until now.
+    pub fn requests(&self) -> RequestStats {
+        self.0.meters.read(self.0.limiter.refused())
+    }
+
+    /// What is counted of requests.
+    pub(crate) fn meters(&self) -> &Arc<Meters> {
+        &self.0.meters
     }
 
     /// Who may do what how often.

@@ -12,6 +12,7 @@ mod outage;
 mod promised;
 mod proxy;
 mod snapshot;
+mod stats;
 mod table;
 mod trace;
 mod trips;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use proto::{number::EventNumber, pdu::Pdu};
 
 use super::event::{Body, Event};
+use crate::{CacheStats, Lookups};
 
 /// How many numbers are remembered as changed lately. Far more than change within a snapshot's
 /// greatest age.
@@ -27,6 +28,7 @@ const SWEEP_MIN: usize = 1_024;
 pub struct EventCache {
     events: Cache<EventNumber, Arc<Event>>,
     live: Arc<Mutex<Live>>,
+    lookups: Arc<Lookups>,
 }
 
 #[derive(Default)]
@@ -45,12 +47,18 @@ impl EventCache {
         Self {
             events: Cache::builder().max_capacity(bytes).weigher(weigh).build(),
             live: Arc::default(),
+            lookups: Arc::default(),
         }
     }
 
     /// The event with this number, if it is at hand.
     pub fn get(&self, number: EventNumber) -> Option<Arc<Event>> {
-        self.events.get(&number)
+        self.lookups.note(self.events.get(&number))
+    }
+
+    /// How full it is, and how often it helped.
+    pub fn stats(&self) -> CacheStats {
+        CacheStats::of(&self.events, &self.lookups)
     }
 
     /// The body of this event, if somebody holds it.

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::levels::{self, Node, Path, REMOVED};
-use crate::{Batch, Conflict, Error, Kind, Snapshot, WriteTxn, params};
+use crate::{Batch, CacheStats, Conflict, Error, Kind, Lookups, Snapshot, WriteTxn, params};
 
 static GROUPS: Batch = Batch {
     table: "state_group",
@@ -39,6 +39,7 @@ pub struct GroupCache {
     nodes: Cache<StateGroup, Arc<Node>>,
     maps: Cache<StateGroup, StateMap>,
     parents: Cache<StateGroup, Option<StateGroup>>,
+    lookups: Arc<Lookups>,
 }
 
 /// A group that a change adds.
@@ -65,7 +66,13 @@ impl GroupCache {
             nodes: Cache::builder().max_capacity(bytes).weigher(weigh).build(),
             maps: Cache::new(MAPS_MAX),
             parents: Cache::new(PARENTS_MAX),
+            lookups: Arc::default(),
         }
+    }
+
+    /// How full it is with deltas, and how often they were at hand.
+    pub fn stats(&self) -> CacheStats {
+        CacheStats::of(&self.nodes, &self.lookups)
     }
 
     /// A group with all its bases.
@@ -73,7 +80,8 @@ impl GroupCache {
         let mut path = Path::new();
         let mut next = Some(group.0);
         while let Some(number) = next {
-            let Some(node) = self.nodes.get(&StateGroup(number)) else {
+            let found = self.nodes.get(&StateGroup(number));
+            let Some(node) = self.lookups.note(found) else {
                 let rest = load_path(snapshot, StateGroup(number))?;
                 for node in &rest {
                     self.nodes.insert(StateGroup(node.number), Arc::clone(node));
