@@ -8,20 +8,10 @@ let
     filter
     isAttrs
     isList
-    isString
     match
-    readFile
-    split
     ;
 
-  # A key with a twin in _file holds a secret; the sample has every key.
-  secretKeys = lib.concatMap (
-    line:
-    let
-      key = if isString line then match "#([a-z_]+)_file = .*" line else null;
-    in
-    if key == null then [ ] else key
-  ) (split "\n" (readFile ../src/config/sample.toml));
+  inherit (import ./sample.nix) secretKeys;
 
   # The secrets that stand in a value.
   secretsIn =

@@ -50,12 +50,14 @@ let
       definition
     ]);
 
-  # A changed configuration is a reload. A changed unit is one restart with the sockets left open; NixOS' default would
-  # close them in between.
+  # A changed configuration is a reload; a restart where a reload does not cover what has changed. A restart leaves the
+  # sockets open; NixOS' default would close them in between.
   gently = {
     reloadTriggers = [ file ];
+    restartTriggers = [ fixed ];
     stopIfChanged = false;
   };
+  fixed = builtins.hashString "sha256" (builtins.toJSON ((import ./sample.nix).fixed settings));
 
   instanced = part: part + lib.optionalString isInstance "@${cfg.instance}";
   federation = instanced "${base}-federation";

@@ -83,7 +83,7 @@ in
         The configuration, see {manpage}`matrix-homeserver.toml(5)`. It stands in the world-readable store:
         secrets belong into files, named by the keys that end in `_file`, see
         {option}`services.matrix-homeserver.credentials`. Null values are left out. A changed setting reloads the
-        server; its journal says which settings need a restart.
+        server, or restarts it where it is one that a reload does not cover.
       '';
       type = types.submodule {
         freeformType = format.type;

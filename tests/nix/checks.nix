@@ -92,6 +92,8 @@ let
   settingsOf = machine: machine.environment.etc."matrix-homeserver/conf.d/50-nixos.toml".source.value;
   secondSettings = several.environment.etc."matrix-homeserver-second/homeserver.toml".source.value;
   unit = machine: machine.systemd.services.matrix-homeserver;
+  restarts = machine: (unit machine).restartTriggers != (unit plain).restartTriggers;
+  encrypted = certificate: with' { sockets.client.listener.tls.certificate = certificate; };
   reloads = machine: map toString (unit machine).reloadTriggers;
 
   refusals = machine: map (one: one.message) (filter (one: !one.assertion) machine.assertions);
@@ -252,6 +254,18 @@ in
     changed-settings-do-not-restart = check (removeAttrs (unit plain) [ "reloadTriggers" ]) (
       removeAttrs (unit changed) [ "reloadTriggers" ]
     );
+    fixed-settings-restart = check [ true true true ] (map (options: restarts (with' options)) [
+      { settings.cache.memory = "1 GiB"; }
+      { settings.log.format = "text"; }
+      { sockets.client.listener.tls.certificate = "/etc/certificate.pem"; }
+    ]);
+    other-settings-do-not = check [ false false ] (map (options: restarts (with' options)) [
+      { sockets.client.listener.x_forwarded = true; }
+      { settings.log.level = "debug"; }
+    ]);
+    a-changed-certificate-does-not = check
+      (unit (encrypted "/etc/one.pem")).restartTriggers
+      (unit (encrypted "/etc/two.pem")).restartTriggers;
     restarts-keep-the-sockets = check [ false false ] (
       map (service: service.stopIfChanged) (attrValues plain.systemd.services)
     );
@@ -563,6 +577,7 @@ in
   };
 
   inherit (package) postInstall;
+  inherit (import (root + "/nix/sample.nix")) fixedKeys;
   users = plain.users.users;
   tmpfiles = plain.systemd.tmpfiles.rules;
   nixpkgs = flake.inputs.nixpkgs.url;

@@ -1,6 +1,10 @@
 //! One run of Nix over a tree, and what came out.
 
-use std::{collections::BTreeMap, env, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -58,6 +62,15 @@ impl Evaluation {
     /// The users, with what is said of each.
     pub(crate) fn users(&self) -> &serde_json::Map<String, Value> {
         self.0["users"].as_object().expect("the users")
+    }
+
+    /// The keys of the configuration that a restart alone puts in force, with their sections.
+    pub(crate) fn fixed_keys(&self) -> BTreeSet<String> {
+        let words = |path: &Value| {
+            let words = path.as_array().into_iter().flatten().filter_map(Value::as_str);
+            words.collect::<Vec<_>>().join(".")
+        };
+        self.0["fixedKeys"].as_array().into_iter().flatten().map(words).collect()
     }
 
     /// The lines for systemd-tmpfiles.

@@ -34,6 +34,7 @@ let
     description = option types.str "";
     unitConfig = section;
     reloadTriggers = option (types.listOf types.unspecified) [ ];
+    restartTriggers = option (types.listOf types.unspecified) [ ];
   }
   // lists [
     "after"

@@ -7,6 +7,7 @@
 
 mod evaluate;
 mod lock;
+mod manual;
 mod mutations;
 mod place;
 mod tree;
@@ -39,6 +40,7 @@ fn failures(tree: &Tree) -> Result<Vec<Failure>, String> {
     let mut failures = evaluation.failed_checks();
     failures.extend(units::compare(tree, &evaluation));
     failures.extend(lock::check(tree, &evaluation));
+    failures.extend(manual::check(tree, &evaluation));
     failures.extend(place::check(tree, &evaluation));
     Ok(failures)
 }

@@ -28,6 +28,7 @@ const UNITS: &str = "nix/units.nix";
 const SERVER: &str = "nix/server.nix";
 const REALIZE: &str = "nix/realize.nix";
 const PROBLEMS: &str = "nix/problems.nix";
+const SAMPLE: &str = "nix/sample.nix";
 const SHARED: &str = "nix/shared.nix";
 const MODULE: &str = "nix/module.nix";
 const PACKAGE: &str = "nix/package.nix";
@@ -37,7 +38,7 @@ const LOCK: &str = "flake.lock";
 const PLAIN: &str = "units-of-plain-are-those-of-systemd";
 
 #[rustfmt::skip]
-const MUTATIONS: [Mutation; 70] = [
+const MUTATIONS: [Mutation; 73] = [
     // The units.
     mutation(UNITS, "wantedBy = allWords (unit.Install.WantedBy or [ ]);", "", PLAIN),
     mutation(UNITS, "environment = variables (unit.Service.Environment or [ ]);", "", PLAIN),
@@ -71,7 +72,10 @@ const MUTATIONS: [Mutation; 70] = [
     mutation(SERVER, "listeners = mkDefault (", "listeners = (", "own-listeners-replace-ours"),
     // Reload and restart.
     mutation(REALIZE, "reloadTriggers = [ file ];", "reloadTriggers = [ ];", "changed-settings-reload"),
-    mutation(REALIZE, "reloadTriggers = [ file ];", "reloadTriggers = [ file ]; restartTriggers = [ file ];", "changed-settings-do-not-restart"),
+    mutation(REALIZE, "restartTriggers = [ fixed ];", "restartTriggers = [ file ];", "changed-settings-do-not-restart"),
+    mutation(REALIZE, "restartTriggers = [ fixed ];", "", "fixed-settings-restart"),
+    mutation(SAMPLE, "listener: elem \"tls\" (attrNames listener)", "listener: listener.tls or null", "a-changed-certificate-does-not"),
+    mutation(SAMPLE, "isFixed = state.isFixed || says", "isFixed = says", "fixed-settings-are-those-of-the-manual"),
     mutation(REALIZE, "stopIfChanged = false;", "", "restarts-keep-the-sockets"),
     mutation(MODULE, "lib.optionals cfg.enable (builtins.head realized).reloadTriggers", "[ ]", "changed-settings-reload-the-broker"),
     // Secrets.
