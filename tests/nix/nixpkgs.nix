@@ -17,16 +17,21 @@ let
 
   # What TOML can say.
   value =
-    with lib.types;
-    oneOf [
-      bool
-      int
-      float
-      str
-      path
-      (attrsOf value)
-      (listOf value)
-    ];
+    (
+      with lib.types;
+      oneOf [
+        bool
+        int
+        float
+        str
+        path
+        (attrsOf value)
+        (listOf value)
+      ]
+    )
+    // {
+      description = "TOML value";
+    };
 
   packages =
     lib.genAttrs
