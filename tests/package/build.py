@@ -19,8 +19,8 @@ PRERELEASE = "0.2.0~rc1-1~deb13u1"
 class Builder:
     """A copy of the build tree with the sources of this checkout in /build/source."""
 
-    def __init__(self, binary):
-        self.root = overlay.overlay(roots.ensure("build"))
+    def __init__(self, binary, tree=None):
+        self.root = overlay.overlay(tree or roots.ensure("build"))
         self.build = self.root / "build"
         for name in ("proc", "dev"):
             overlay.mount("--rbind", f"/{name}", str(self.root / name))
@@ -50,11 +50,12 @@ class Builder:
             raise SystemExit(f"{command}\nended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
         return done
 
-    def packages(self, output, prefix=""):
-        """Builds into /build/OUTPUT. A little compression is enough for a test."""
+    def packages(self, output, prefix="", compressor="none"):
+        """Builds into /build/OUTPUT. Compressing is left out where nobody looks at it."""
         self.run(f"mkdir -p /build/{output}; {prefix} GNUPGHOME=/build/archive.gnupg; export GNUPGHOME; "
                  f"gpg --batch --export >/build/{output}.pgp; "
-                 "export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 DEB_BUILD_OPTIONS=noautodbgsym; "
+                 f"export DPKG_DEB_COMPRESSOR_TYPE={compressor} DPKG_DEB_COMPRESSOR_LEVEL=1 "
+                 "DEB_BUILD_OPTIONS=noautodbgsym; "
                  f"source/debian/build --binary /build/server --keyring /build/{output}.pgp --archive {URL} "
                  f"--version {FIRST} --output /build/{output}".replace("source/", "/build/source/"),
                  timeout=BUILD_TIMEOUT_SECONDS)

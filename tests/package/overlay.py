@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-SIZE = "3g"
+SIZE = "6g"
 
 
 def enter_namespaces():

@@ -30,6 +30,9 @@ PACKAGES = {
     ],
 }
 
+# With this, the source package is built as well (see source-build).
+PACKAGES["compiler"] = [*PACKAGES["build"], "cargo/{}-backports", "rustc/{}-backports"]
+
 # A machine without the timers and the console that nobody waits for; PostgreSQL starts when the test asks for it.
 QUIET = """
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \\
@@ -76,7 +79,7 @@ def ensure(name, suite="trixie"):
 
 
 def ensure_locked(name, suite):
-    packages = PACKAGES[name]
+    packages = [package.format(suite) for package in PACKAGES[name]]
     kept = sorted(path for path in CACHE.glob(f"{name}-{suite}-*") if not path.name.endswith(".partial"))
     date = release_date(suite)
     if date is None and kept:
@@ -102,6 +105,11 @@ def make(tree, suite, packages):
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",
         f"--customize-hook={hook}", suite, str(partial), f"deb {mirror()} {suite} main",
     ]
+    if any("-backports" in package for package in packages):
+        command.append(f"deb {mirror()} {suite}-backports main")
+    if suite == "sid":
+        # Mirrors that lag behind keep an index that has expired; nothing depends on how new it is.
+        command.insert(1, "--aptopt=Acquire::Check-Valid-Until \"false\"")
     try:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=MMDEBSTRAP_TIMEOUT_SECONDS)
         partial.rename(tree)
@@ -111,5 +119,5 @@ def make(tree, suite, packages):
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or PACKAGES:
+    for wanted in sys.argv[1:] or ("machine", "build"):
         print(ensure(wanted))
