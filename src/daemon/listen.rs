@@ -15,6 +15,7 @@ use crate::{failure::Failure, settings::WITHOUT_NETWORK, system::SystemClock};
 /// What the socket unit calls the sockets that the server knows what to do with.
 const CLIENT: &str = "client";
 const FEDERATION: &str = "federation";
+const METRICS: &str = "metrics";
 const ADMIN: &str = "admin";
 
 /// An open listener and what it answers.
@@ -32,6 +33,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// The certificate in force.
+    pub(crate) fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.tls)
+    }
+
     /// Reads the files; what was read is in force once it is given to [`Reading::replace`].
     pub(crate) fn read(&self) -> Result<Certificate, http::Error> {
         Certificate::read(&self.files, SystemClock::now())
@@ -138,6 +144,11 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
             }
         }
     }
+    // Whoever enables its unit wants it, whatever the configuration says of other listeners.
+    if passed.names().contains(&METRICS) {
+        let bind = Bind::Passed { name: METRICS.to_owned() };
+        open.add(&bind, &mut passed, PASSED_METRICS, None).map_err(Failure::new)?;
+    }
     let admin = if has(ADMIN) {
         Bind::Passed { name: ADMIN.to_owned() }
     } else {
@@ -155,10 +166,10 @@ fn may_be_missing(bind: &Bind, error: &http::Error) -> bool {
     is_ipv6 && matches!(error, http::Error::NotOurs { .. } | http::Error::Listen { .. })
 }
 
-const PASSED_CLIENT: Listening =
-    Listening { client: true, federation: true, admin: false, x_forwarded: false };
-const PASSED_FEDERATION: Listening =
-    Listening { client: false, federation: true, admin: false, x_forwarded: false };
+const NOTHING: Listening = Listening { client: false, ..Listening::CLIENT };
+const PASSED_CLIENT: Listening = Listening { client: true, federation: true, ..NOTHING };
+const PASSED_FEDERATION: Listening = Listening { federation: true, ..NOTHING };
+const PASSED_METRICS: Listening = Listening { metrics: true, ..NOTHING };
 
 fn listening(listener: &Listener) -> Listening {
     let has = |resource| listener.resources.contains(&resource);
@@ -167,6 +178,7 @@ fn listening(listener: &Listener) -> Listening {
         federation: has(Resource::Federation),
         // As in Synapse, whose client resource holds the admin API.
         admin: has(Resource::Admin) || has(Resource::Client),
+        metrics: has(Resource::Metrics),
         x_forwarded: listener.x_forwarded,
     }
 }
@@ -227,6 +239,8 @@ mod tests {
         let admin = of(&[Resource::Admin]);
         assert!(!admin.client && admin.admin && !admin.federation);
         let health = of(&[Resource::Health]);
-        assert!(!health.client && !health.admin && !health.federation);
+        assert!(!health.client && !health.admin && !health.federation && !health.metrics);
+        let metrics = of(&[Resource::Metrics]);
+        assert_eq!(metrics, Listening { x_forwarded: true, ..PASSED_METRICS });
     }
 }

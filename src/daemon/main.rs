@@ -8,6 +8,7 @@ mod health;
 mod http_client;
 mod listen;
 mod logging;
+mod metrics;
 mod notify;
 mod reload;
 mod sandbox;

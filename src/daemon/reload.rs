@@ -3,10 +3,13 @@
 //! Invariant: the new configuration is checked as a whole before anything of it is in force; a
 //! wrong one changes nothing.
 
+use std::sync::Arc;
+
 use config::{Config, Effect, Entry, Environment, Source};
 
 use crate::{
-    failure::Failure, listen::Reading, logging::LevelHandle, notify, settings, settings::Handles,
+    failure::Failure, listen::Reading, logging::LevelHandle, metrics::Reloads, notify, settings,
+    settings::Handles,
 };
 
 /// What a reload reaches.
@@ -23,13 +26,17 @@ pub(crate) struct Reloader {
     pub(crate) level: LevelHandle,
     /// The certificates of the listeners.
     pub(crate) certificates: Vec<Reading>,
+    /// How reloads went.
+    pub(crate) reloads: Arc<Reloads>,
 }
 
 impl Reloader {
     /// Reads and applies, or says in the log why not.
     pub(crate) fn reload(&mut self) {
         notify::reloading();
-        match self.try_reload() {
+        let outcome = self.try_reload();
+        self.reloads.note(outcome.is_ok());
+        match outcome {
             Ok(()) => notify::ready("the configuration was read again"),
             Err(failure) => {
                 for line in failure.message.lines() {

@@ -8,6 +8,8 @@
 //! Everything that can be wrong is found before the first request is answered; sockets are opened
 //! before the database, so that clients wait in the kernel's queue meanwhile.
 
+use std::sync::Arc;
+
 use config::{Config, Environment, Source};
 use http::{PassedSockets, Server};
 use store::{OpenError, Store};
@@ -17,8 +19,9 @@ use crate::{
     admin::{self, Admin},
     failure::Failure,
     health::Health,
-    listen::{self, Listeners},
+    listen::{self, Listeners, Reading},
     logging::{self, LevelHandle},
+    metrics::{Metrics, Reloads, Sources},
     notify,
     reload::Reloader,
     sandbox::{self, Sandbox},
@@ -100,9 +103,21 @@ async fn start(
     let health = Health::new(store.clone());
     let server = Server::new(settings::limits(&config.reloadable));
     let Listeners { public, admin, certificates } = listeners;
+    let reloads = Arc::<Reloads>::default();
+    let metrics = Metrics::new(Sources {
+        state: state.clone(),
+        store: store.clone(),
+        traffic: server.traffic(),
+        certificates: certificates.iter().map(Reading::tls).collect(),
+        reloads: Arc::clone(&reloads),
+        engine: if config.fixed.database.url.is_embedded() { "sqlite" } else { "postgresql" },
+    });
     for open in public {
         let (address, tls) = (open.listener.address().to_string(), open.listener.has_tls());
-        let router = client_api::router(&state, open.listening).merge(health.router());
+        let mut router = client_api::router(&state, open.listening).merge(health.router());
+        if open.listening.metrics {
+            router = router.merge(metrics.router());
+        }
         server.serve(open.listener, router).map_err(Failure::new)?;
         tracing::info!(%address, tls, "listening");
     }
@@ -120,6 +135,7 @@ async fn start(
         handles,
         level,
         certificates,
+        reloads,
     };
     Ok(Running { server, store, health, reloader, sessions, stopping })
 }

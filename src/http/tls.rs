@@ -43,6 +43,7 @@ pub struct Certificate {
     config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
     expires: Option<SystemTime>,
+    file: PathBuf,
 }
 
 impl Certificate {
@@ -55,7 +56,8 @@ impl Certificate {
         check_time(&files.certificate, &leaf, now)?;
         let config = server_config(chain, key).map_err(|error| tls_error(files, &error))?;
         let expires = expiry(&leaf);
-        Ok(Self { config: Arc::new(config), leaf, expires })
+        let file = files.certificate.clone();
+        Ok(Self { config: Arc::new(config), leaf, expires, file })
     }
 
     /// Whether the certificate is no longer valid at `time`: asked ahead of time, for a warning.
@@ -84,6 +86,11 @@ impl Tls {
     /// When the certificate in force ends, if it says so in a way that can be read.
     pub fn expires(&self) -> Option<SystemTime> {
         self.current.load().expires
+    }
+
+    /// The file that the certificate in force was read from.
+    pub fn file(&self) -> PathBuf {
+        self.current.load().file.clone()
     }
 
     /// What the next handshake uses.

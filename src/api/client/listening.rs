@@ -10,6 +10,8 @@ pub struct Listening {
     pub federation: bool,
     /// `/_synapse/admin/`.
     pub admin: bool,
+    /// The server's metrics: no route of this crate.
+    pub metrics: bool,
     /// Whether the peer is a proxy whose `X-Forwarded-For` names the client.
     pub x_forwarded: bool,
 }
@@ -17,7 +19,7 @@ pub struct Listening {
 impl Listening {
     /// A listener for clients, without a proxy before it.
     pub const CLIENT: Self =
-        Self { client: true, federation: false, admin: false, x_forwarded: false };
+        Self { client: true, federation: false, admin: false, metrics: false, x_forwarded: false };
 }
 
 /// Which listeners serve a route.

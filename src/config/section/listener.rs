@@ -17,6 +17,8 @@ pub enum Resource {
     Federation,
     /// `/_synapse/admin/` alone.
     Admin,
+    /// `/metrics` alone, for Prometheus.
+    Metrics,
     /// `/health` alone.
     Health,
 }
@@ -26,6 +28,7 @@ impl Word for Resource {
         ("client", Self::Client),
         ("federation", Self::Federation),
         ("admin", Self::Admin),
+        ("metrics", Self::Metrics),
         ("health", Self::Health),
     ];
 }
