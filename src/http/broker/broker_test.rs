@@ -47,7 +47,8 @@ impl Machine {
         let directory = tempfile::tempdir().unwrap();
         let deny = vec!["10.0.0.0/8".parse().unwrap()];
         let ranges = IpRanges { deny, allow: Vec::new() };
-        let settings = DialSettings { ranges, timeout: Duration::from_secs(20) };
+        // Longer than any test waits: what ends earlier was ended.
+        let settings = DialSettings { ranges, timeout: Duration::from_mins(5) };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let dial = SystemDial::new(Arc::clone(&settings), Names);
         let machine = Self { directory, settings, broker: Broker::new(dial, limits) };
@@ -341,6 +342,69 @@ async fn a_broker_that_lies_is_not_believed() {
         assert!(matches!(error, DialError::Broker { .. }), "{error}");
         assert!(error.to_string().contains(reason), "{reason}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_waited_for() {
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+    };
+    use std::os::fd::AsRawFd;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broker.sock");
+    let (family, flags) = (AddressFamily::Unix, SockFlag::SOCK_CLOEXEC);
+    let descriptor = socket(family, SockType::Stream, flags, None).unwrap();
+    bind(descriptor.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+    listen(&descriptor, Backlog::new(0).unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::from(descriptor);
+    let mut waiting = Vec::new();
+    let full = loop {
+        match UnixStream::connect(&path).await {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    let client = BrokerDial::new(&path, Arc::new(ArcSwap::from_pointee(DialSettings::default())));
+    let asked = target("server.test", 443);
+    let asking = client.dial(&asked);
+    tokio::pin!(asking);
+    assert!(timeout(Duration::from_millis(200), &mut asking).await.is_err(), "it gave up");
+    for _ in 0..waiting.len() {
+        drop(listener.accept().unwrap());
+    }
+    let answer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 2];
+        stream.read_exact(&mut request).unwrap();
+        stream.write_all(&Answer::Refused("now".to_owned()).encode()).unwrap();
+        // Unread bytes would reset the connection before the answer is read.
+        let _ = stream.read(&mut [0; 512]);
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let error = asking.await.unwrap_err().to_string();
+    assert!(error.ends_with("it refuses the request: now"), "{error}");
+    answer.join().unwrap();
+}
+
+#[tokio::test]
+async fn several_descriptors_are_an_error_and_closed() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let both = [writer.as_fd(), writer.as_fd(), writer.as_fd()];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&both)));
+    let bytes = [std::io::IoSlice::new(b"x")];
+    sendmsg(&ours, &bytes, &mut control, SendFlags::empty()).unwrap();
+    let error = descriptor::receive(&theirs, &mut [0; 8]).await.unwrap_err();
+    assert!(error.to_string().starts_with("several descriptors came"), "{error}");
+    drop(writer);
+    // The end of the pipe comes once nobody has its other end.
+    let ended = std::thread::spawn(move || std::io::read_to_string(reader).unwrap());
+    assert_eq!(ended.join().unwrap(), "");
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ use crate::{
 /// first.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
+/// The pause before a full queue of the broker is tried again.
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Has a broker connect. Each attempt asks anew, so that a broker that comes back is used again.
 #[derive(Clone, Debug)]
 pub struct BrokerDial {
@@ -49,8 +52,21 @@ impl BrokerDial {
         &self.path
     }
 
+    /// Connects to the broker. A full queue is waited for: only a connection to a unix socket fails
+    /// at once then, where one over TCP would wait.
+    async fn connect(&self) -> io::Result<UnixStream> {
+        loop {
+            match UnixStream::connect(&self.path).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(QUEUE_PAUSE).await;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
     async fn ask(&self, target: &Target) -> io::Result<Attempt<Opened>> {
-        let stream = UnixStream::connect(&self.path).await?;
+        let stream = self.connect().await?;
         descriptor::send(&stream, &Request::Connect(target.clone()).encode(), None).await?;
         let (bytes, socket) = receive_answer(&stream).await?;
         match Answer::decode(&bytes, target)? {

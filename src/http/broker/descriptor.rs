@@ -68,9 +68,11 @@ fn receive_part(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Op
         _ => Vec::new(),
     });
     let descriptor = descriptors.next();
-    // The kernel has closed what did not fit.
     if descriptors.next().is_some() || received.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than one descriptor came"));
+        // The kernel has closed what it could not give.
+        let reason = "several descriptors came, or one that this process may not have beside those \
+                      that it has (see LimitNOFILE= of systemd.exec(5))";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     Ok((received.bytes, descriptor))
 }
