@@ -141,7 +141,7 @@ impl Machine {
         (status, serde_json::from_str(&text).unwrap_or_default())
     }
 
-    fn try_request(&self, line: &str, body: Option<&Value>) -> Option<(u16, String)> {
+    pub(crate) fn try_request(&self, line: &str, body: Option<&Value>) -> Option<(u16, String)> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
