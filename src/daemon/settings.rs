@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use crate::{listen, logging, system::user_name};
+use crate::{listen, logging, sandbox, system::user_name};
 use arc_swap::ArcSwap;
 use client_api::{Contact, Support, Turn};
 use config::{
@@ -27,6 +27,7 @@ const UNSPECIFIED: [&str; 2] = ["0.0.0.0/8", "::/128"];
 /// Checks what only other crates can judge: addresses, certificates, levels.
 pub(crate) fn check(config: &Config) -> Result<(), Problems> {
     let mut problems = listen::check(config);
+    problems.extend(sandbox::check(config));
     if let Err((key, reason)) = dial(&config.reloadable.egress) {
         problems.push(config.problem(key, None, &reason));
     }

@@ -92,10 +92,8 @@ fn open_all(rules: &[Rule], strict: bool) -> Result<Vec<(&Rule, OwnedFd)>, Refus
             (Ok(file), _) => opened.push((rule, file)),
             (Err(error), None) => tracing::debug!("the sandbox cannot grant {path}: {error}"),
             (Err(error), Some(key)) => {
-                let reason = format!(
-                    "names {path}, which the sandbox cannot grant: {}",
-                    io::Error::from(error)
-                );
+                let reason =
+                    format!("names {path}, which cannot be granted: {}", io::Error::from(error));
                 if strict {
                     return Err(Refusal::Path { key, reason });
                 }

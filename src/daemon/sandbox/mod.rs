@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use config::{Config, Source, section::sandbox::Landlock};
+use config::{Config, Problem, Source, section::sandbox::Landlock};
 
 use crate::{failure::Failure, system};
 use enforce::{Enforced, Refusal};
@@ -55,6 +55,26 @@ enum Standing {
 struct Alone {
     path: PathBuf,
     identity: (u64, u64),
+}
+
+/// Paths of `[sandbox]` that are not there, as the start would refuse them.
+pub(crate) fn check(config: &Config) -> Vec<Problem> {
+    let sandbox = &config.fixed.sandbox;
+    if sandbox.landlock != Landlock::Enforce {
+        return Vec::new();
+    }
+    let paths = [
+        ("sandbox.read_paths", &sandbox.read_paths),
+        ("sandbox.write_paths", &sandbox.write_paths),
+    ];
+    let named =
+        paths.into_iter().flat_map(|(key, paths)| paths.iter().map(move |path| (key, path)));
+    let missing = named.filter_map(|(key, path)| {
+        let error = fs::metadata(path).err()?;
+        let reason = format!("names {}, which cannot be granted: {error}", path.display());
+        Some(config.problem(key, None, &reason))
+    });
+    missing.collect()
 }
 
 /// Closes the sandbox of this configuration, or says in one line why the server cannot start.

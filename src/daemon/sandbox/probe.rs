@@ -17,6 +17,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use config::{Config, Source};
@@ -33,6 +34,8 @@ use nix::{
     unistd::{Pid, gethostname, getppid, getuid, sethostname, setuid},
 };
 use rustix::process::{getpriority_process, setpriority_process};
+use rustls::{ClientConfig, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::{Sandbox, close};
 use crate::{failure::Failure, state};
@@ -108,6 +111,7 @@ impl Probe {
             ("write-configuration", write_and_remove(beside)),
             ("read-self", read("/proc/self/status")),
             ("read-urandom", File::open("/dev/urandom").map(|_| ())),
+            ("read-authorities", read_authorities()),
             ("read-passwd", read("/etc/passwd")),
             ("read-init", read("/proc/1/status")),
             ("read-meminfo", read("/proc/meminfo")),
@@ -206,6 +210,15 @@ fn cause(error: &io::Error) -> String {
 
 fn read(path: &Path) -> io::Result<()> {
     File::open(path)?.read(&mut [0; 16]).map(|_| ())
+}
+
+/// The authorities that the system trusts, as whoever connects reads them.
+fn read_authorities() -> io::Result<()> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map(drop)
+        .map_err(io::Error::other)
 }
 
 fn write(path: &Path) -> io::Result<()> {

@@ -39,7 +39,7 @@ const REFUSED: [(&str, &str); 15] = [
 ];
 
 /// What a server needs.
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     "write-state",
     "read-state",
     "make-directory",
@@ -48,6 +48,7 @@ const NEEDED: [&str; 8] = [
     "list-configuration",
     "read-self",
     "read-urandom",
+    "read-authorities",
 ];
 
 /// A machine whose state lies apart from its configuration.
@@ -141,9 +142,12 @@ fn further_paths_are_opened() {
 #[test]
 fn a_path_that_is_not_there_is_said_with_its_line() {
     let machine = apart("[sandbox]\nwrite_paths = [\"/nowhere\"]");
-    let ran = machine.run(&["serve", "-c", &machine.text("etc/homeserver.toml")]);
-    let line = ran.failed(78);
-    assert!(line.contains("homeserver.toml:7: `sandbox.write_paths` names /nowhere"), "{line}");
+    for command in [&["serve"][..], &["config", "check"]] {
+        let config = machine.text("etc/homeserver.toml");
+        let ran = machine.run(&[command, &["-c", &config]].concat());
+        let line = ran.failed(78);
+        assert!(line.contains("homeserver.toml:7: `sandbox.write_paths` names /nowhere"), "{line}");
+    }
 }
 
 #[test]
