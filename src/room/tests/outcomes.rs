@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{Store, testing::Database};
 
 use crate::{
-    Membership, Outcome, RoomError, Rooms,
+    EventStats, Membership, Outcome, RoomError, Rooms,
     admit::Ready,
     create::CreateRoom,
     membership::OwnMembership,
@@ -103,12 +103,16 @@ async fn an_event_from_before_a_ban_that_comes_after_it_is_soft_failed() {
         // Bob's server does not know of the ban yet.
         let said = world(b).say(&bob, &room, "still here").await;
         let pdu = raw_event(&network.take_parcel(&said)).unwrap();
+        let before = a.rooms.stats();
         let received = a.rooms.receive(&b.name, &room, &pdu).await.unwrap();
         assert_eq!(received.outcome, Outcome::SoftFailed);
         let page = world(a).page(&alice, &room, None).await.unwrap();
         assert!(page.events.iter().all(|seen| seen.event.event_id() != &*said));
         let again = a.rooms.receive(&b.name, &room, &pdu).await.unwrap();
         assert_eq!(again, received, "it is not looked at twice");
+        let soft_failed = before.received.soft_failed + 1;
+        let expected = EventStats { soft_failed, ..before.received };
+        assert_eq!((a.rooms.stats().received, a.rooms.stats().own), (expected, before.own));
     })
     .await;
 }
