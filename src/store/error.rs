@@ -24,7 +24,10 @@ pub enum Error {
     /// A row is not there any more as the change expected it.
     #[error("a row has changed meanwhile")]
     Moved,
-    /// The disk is full, a file cannot be read or written, or the database is damaged.
+    /// There is no room left for what was to be written.
+    #[error("there is no room left for the database: {0}")]
+    Full(String),
+    /// A file cannot be read or written, or the database is damaged.
     #[error("the database cannot be read or written: {0}")]
     Storage(String),
     /// A statement was refused by the database for any other reason, which is a defect of ours.

@@ -19,6 +19,7 @@ pub mod log;
 mod names;
 pub mod numbers;
 mod promises;
+mod pulse;
 mod queue;
 mod reader;
 pub mod room;
@@ -44,6 +45,7 @@ pub use log::{Change, Log, Record};
 pub use proto::number::{
     EventNumber, Position, RoomNumber, ServerNumber, StateGroup, StateKeyNumber, UserNumber,
 };
+pub use pulse::{Pulse, Step};
 pub use settings::{Settings, names_network};
 pub use shared::Listener;
 pub use snapshot::Snapshot;

@@ -7,15 +7,16 @@ use crate::{
     error::{Error, OpenError},
     numbers::WELL_KNOWN,
     params,
+    pulse::{self, Step},
     shared::Shared,
     snapshot::Snapshot,
 };
 
 /// A step from one version of the schema to the next: its texts, in order.
-struct Step(&'static [&'static str]);
+struct Texts(&'static [&'static str]);
 
 /// Step n leads from version n-1 to version n.
-const STEPS: &[Step] = &[Step(&[
+const STEPS: &[Texts] = &[Texts(&[
     include_str!("schema/0001_core.sql"),
     include_str!("schema/0001_room.sql"),
     include_str!("schema/0001_user.sql"),
@@ -47,18 +48,20 @@ pub(crate) fn prepare(link: &mut dyn Link, shared: &Shared) -> Result<Counters, 
     if done > STEPS.len() {
         return Err(OpenError::NewerSchema { found, known: known() });
     }
-    for (index, step) in STEPS.iter().enumerate().skip(done) {
+    for (index, texts) in STEPS.iter().enumerate().skip(done) {
         let version = index + 1;
-        link.run_script(&script(version, step))?;
-        tracing::info!(version, "the schema was brought up to date");
+        let step = |is_done| Step { from: done, version, last: STEPS.len(), is_done };
+        pulse::tell_step(step(false));
+        link.run_script(&script(version, texts))?;
+        pulse::tell_step(step(true));
     }
     insert_well_known(link)?;
     Ok(Counters::load(&mut Snapshot::new(link, shared))?)
 }
 
 /// The step as one transaction.
-fn script(version: usize, step: &Step) -> String {
-    let Step(texts) = step;
+fn script(version: usize, texts: &Texts) -> String {
+    let Texts(texts) = texts;
     let texts = texts.join("\n");
     format!("BEGIN;\n{texts}\nUPDATE schema_version SET version = {version} WHERE id = 1;\nCOMMIT;")
 }

@@ -18,6 +18,7 @@ use crate::{
     job::{Commit, Job, Work},
     log::Log,
     numbers::Numbers,
+    pulse::{self, Pulse},
     queue::Queue,
     reader::{Read, Reader, Reading},
     schema,
@@ -53,11 +54,17 @@ impl Store {
     /// Opens the database, takes the lock that keeps other nodes out, and brings the schema up to
     /// date.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        Self::open_watched(settings, Pulse::default()).await
+    }
+
+    /// The same with somebody who looks on, from the first step of the schema.
+    pub async fn open_watched(settings: Settings, pulse: Pulse) -> Result<Self, OpenError> {
         let engine = find_engine(&settings)?;
         let reads = Arc::new(Queue::new(settings.queue_length));
         let writes = Arc::new(Queue::new(settings.queue_length));
         let (sender, opened) = oneshot::channel();
-        let start = Start { settings, engine: Arc::clone(&engine), writes: Arc::clone(&writes) };
+        let start =
+            Start { settings, pulse, engine: Arc::clone(&engine), writes: Arc::clone(&writes) };
         // The connection lives on the writer's thread from its first moment.
         let thread = spawn("store-writer", move || start.run(sender))?;
         let ended = |_| OpenError::Prepare(Error::Panicked);
@@ -228,6 +235,7 @@ impl Drop for Inner {
 /// What the writer's thread starts with.
 struct Start {
     settings: Settings,
+    pulse: Pulse,
     engine: Arc<dyn Engine>,
     writes: Arc<Queue<Box<dyn Job>>>,
 }
@@ -235,6 +243,7 @@ struct Start {
 impl Start {
     fn run(self, opened: oneshot::Sender<Result<Arc<Shared>, OpenError>>) {
         let queue = Arc::clone(&self.writes);
+        pulse::adopt(self.pulse.clone());
         match self.open() {
             Ok(writer) => {
                 let shared = writer.shared();

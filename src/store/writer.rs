@@ -22,6 +22,7 @@ use crate::{
     engine::{Link, Mode},
     error::Error,
     job::Job,
+    pulse,
     queue::{Found, Queue},
     shared::Shared,
     snapshot::Snapshot,
@@ -67,6 +68,7 @@ impl Writer {
     /// Writes until the queue is closed and empty.
     pub(crate) fn write_all(mut self) {
         loop {
+            pulse::beat();
             match self.queue.take(GROUP_CHANGES, IDLE) {
                 Found::End => return,
                 Found::Nothing => self.look_after_connection(),
@@ -92,9 +94,15 @@ impl Writer {
             Ok(outcome) => {
                 let changes = if outcome.wrote { jobs.len() } else { 0 };
                 self.shared.meters.changes.add(u64::try_from(changes).unwrap_or_default());
+                if outcome.wrote {
+                    pulse::tell_full(false);
+                }
                 self.publish(outcome);
             }
             Err(error) => {
+                if matches!(error, Error::Full(_)) {
+                    pulse::tell_full(true);
+                }
                 self.shared.meters.failed_groups.increment();
                 tracing::error!(%error, changes = jobs.len(), "a group of changes failed");
                 for job in &mut jobs {
@@ -131,7 +139,7 @@ impl Writer {
                         return Ok(outcome);
                     }
                 }
-                Error::Storage(_) | Error::Busy(_) => return self.look_up(error),
+                Error::Full(_) | Error::Storage(_) | Error::Busy(_) => return self.look_up(error),
                 error => {
                     // The database has said that it did not commit.
                     self.in_doubt = None;
@@ -192,6 +200,7 @@ impl Writer {
     fn recover(&mut self, until: Instant) -> Result<Option<Outcome>, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
+            pulse::beat();
             let error = match self.reconnect() {
                 Ok(outcome) => return Ok(outcome),
                 Err(error @ Error::Superseded(_)) => return Err(error),

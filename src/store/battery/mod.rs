@@ -11,6 +11,7 @@ mod node;
 mod outage;
 mod promised;
 mod proxy;
+mod signs;
 mod snapshot;
 mod stats;
 mod table;

@@ -283,7 +283,7 @@ async fn a_full_disk_fails_what_needs_space_and_nothing_else() {
     for (number, commit) in (0..).zip(commits) {
         match commit.await {
             Ok(_) => there.push(number),
-            Err(error) => assert!(matches!(error, Error::Storage(_)), "{error:?}"),
+            Err(error) => assert!(matches!(error, Error::Full(_)), "{error:?}"),
         }
     }
     assert!(!there.contains(&10));

@@ -26,6 +26,7 @@ use crate::{
     batch::{Batch, Conflict},
     dialect::{Dialect, writes},
     error::{Error, OpenError},
+    pulse,
     settings::Settings,
     value::{Columns, Row, Value},
 };
@@ -55,8 +56,9 @@ impl SqliteEngine {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(self.patience)?;
+        let mut connection = Connection::open_with_flags(&self.path, flags)?;
+        pulse::set_patience(self.patience);
+        connection.busy_handler(Some(pulse::wait_for_lock))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // Foreign keys stay off: the writer's rows may be written in any order, and nothing
         // cascades behind its back.
@@ -483,8 +485,8 @@ fn translate_error(error: &rusqlite::Error) -> Error {
         {
             Error::Exists(text)
         }
-        ErrorCode::DiskFull
-        | ErrorCode::SystemIoFailure
+        ErrorCode::DiskFull => Error::Full(text),
+        ErrorCode::SystemIoFailure
         | ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
         | ErrorCode::CannotOpen

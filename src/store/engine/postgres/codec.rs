@@ -117,6 +117,9 @@ pub(super) fn translate_error(error: &tokio_postgres::Error) -> Error {
     if *code == SqlState::QUERY_CANCELED {
         return Error::TooOld;
     }
+    if *code == SqlState::DISK_FULL {
+        return Error::Full(text);
+    }
     // Insufficient resources, system error, internal error.
     match code.code().get(..2) {
         Some("53" | "58" | "XX") => Error::Storage(text),

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::{link::PostgresLink, session::Session};
 use super::{Engine, Link};
-use crate::{error::OpenError, settings::Settings};
+use crate::{error::OpenError, pulse, settings::Settings};
 
 mod codec;
 mod gather;
@@ -101,6 +101,10 @@ impl Postgres {
             .enable_all()
             .build()
             .map_err(|error| refused(error.to_string()))?;
+        if role == Role::Writer {
+            // Runs only while this thread waits for the server.
+            runtime.spawn(pulse::beat_while_driven());
+        }
         let connecting = async {
             tokio::time::timeout(CONNECT_PATIENCE, self.open_client(&runtime))
                 .await
