@@ -205,6 +205,7 @@ in
         };
       }
     ));
+    unknown-options-are-refused = check false (evaluates (enabled // { no-such-option = 1; }));
     settings-are-free = check "256 MiB" (settingsOf rich).cache.memory;
     settings-have-no-null = check false ((settingsOf plain) ? public_baseurl);
     settings-of-the-least = check {
@@ -596,6 +597,7 @@ in
       nginx.enable = true;
       nginx.hostName = "matrix.example.org";
       database.createLocally = true;
+      sockets.metrics.enable = true;
       settings.egress.connect_timeout = "5s";
     });
     instance = (server {

@@ -30,9 +30,9 @@ impl Evaluation {
         instantiate(tree, &[]).map(Self)
     }
 
-    /// Whether `checks.nix` has this check.
-    pub(crate) fn has_check(&self, name: &str) -> bool {
-        self.0["checks"].get(name).is_some()
+    /// The checks that `checks.nix` has.
+    pub(crate) fn check_names(&self) -> impl Iterator<Item = &str> {
+        self.0["checks"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
     /// Whether this check of `checks.nix` fails, by itself: Nix ends a whole evaluation at the first

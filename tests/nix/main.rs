@@ -63,6 +63,14 @@ fn every_seeded_mistake_fails_its_check() {
 }
 
 #[test]
+fn a_forgotten_unit_is_missed() {
+    let tree = Tree::copied();
+    fs::write(tree.path("systemd/matrix-homeserver-more.socket"), "[Socket]\n").expect("a file");
+    let found = failures(&tree).expect("an evaluation");
+    assert!(found.iter().any(|failure| failure.check == "all-units-are-compared"), "{found:?}");
+}
+
+#[test]
 fn systemd_understands_the_evaluated_units() {
     let evaluation = Evaluation::of(&Tree::of_sources()).expect("an evaluation");
     for scenario in ["plain", "rich", "several", "without-broker", "instance-without-broker"] {
