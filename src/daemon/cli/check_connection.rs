@@ -18,7 +18,7 @@ const DEFAULT_PORT: u16 = 443;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckConnection {
-    /// Where to: HOST, HOST:PORT, or an IPv6 address as [ADDRESS]:PORT; the port is 443 unless given
+    /// Where to: HOST, HOST:PORT or, for IPv6, [ADDRESS]:PORT; the port is 443 unless given
     #[arg(value_name = "HOST[:PORT]", value_parser = parse)]
     target: (String, u16),
     /// The admin socket; without this the configuration tells
