@@ -2,6 +2,7 @@
 
 mod ask;
 mod check_connection;
+mod completions;
 mod config_commands;
 mod generate;
 mod hash_password;
@@ -66,6 +67,8 @@ enum Command {
     HashPassword(hash_password::HashPassword),
     /// Close the server's sandbox and try what it allows
     SandboxProbe(ConfigArgument),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Completions),
 }
 
 /// The broker's options.
@@ -123,6 +126,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::RegisterUser(arguments) => register_user::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::SandboxProbe(config) => sandbox_probe::run(&config),
     }
 }

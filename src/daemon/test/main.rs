@@ -1,6 +1,7 @@
 //! The built program as an administrator meets it: its commands, its errors, its life.
 
 mod commands;
+mod completions;
 mod database;
 mod dialogue;
 mod egress;
