@@ -12,7 +12,7 @@ let
     };
   lists = names: lib.genAttrs names (_: option (types.listOf types.str) [ ]);
 
-  # A directive: several values come together if all definitions are lists, and have to be equal otherwise.
+  # A directive: several definitions come together if one of them is a list, and have to be equal otherwise.
   directive = lib.mkOptionType {
     name = "systemd option";
     merge =
@@ -21,8 +21,8 @@ let
         values = map (definition: definition.value) definitions;
         first = builtins.head values;
       in
-      if builtins.all builtins.isList values then
-        builtins.concatLists values
+      if builtins.any builtins.isList values then
+        lib.concatMap (value: if builtins.isList value then value else [ value ]) values
       else if builtins.all (value: value == first) values then
         first
       else
