@@ -7,13 +7,14 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
 };
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::timeout,
 };
 use tokio_util::task::TaskTracker;
@@ -22,6 +23,7 @@ use tower::Service;
 use crate::{
     Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls, Traffic,
     driver::{Phase, Protocols, Shared, serve_connection},
+    slots::{Slot, Slots},
     socket::Socket,
     stream::Plain,
     traffic::Counts,
@@ -37,9 +39,9 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// All listeners with one set of limits and one end.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ArcSwap<Shared>>,
     phase: watch::Sender<Phase>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     tracker: TaskTracker,
     traffic: Traffic,
 }
@@ -56,9 +58,9 @@ impl Server {
     pub fn new(limits: Limits) -> Self {
         let tracker = TaskTracker::new();
         let (phase, receiver) = watch::channel(Phase::Running);
-        let slots = Arc::new(Semaphore::new(limits.max_connections));
+        let slots = Slots::new(limits.max_connections);
         let protocols = Protocols::new(&limits, &tracker);
-        let shared = Arc::new(Shared { limits, protocols, phase: receiver });
+        let shared = Arc::new(ArcSwap::from_pointee(Shared { limits, protocols, phase: receiver }));
         Self { shared, phase, slots, tracker, traffic: Traffic::default() }
     }
 
@@ -81,7 +83,7 @@ impl Server {
         let (index, counts) = self.traffic.add(&address);
         let accepting = Accepting {
             shared: Arc::clone(&self.shared),
-            slots: Arc::clone(&self.slots),
+            slots: self.slots.clone(),
             tracker: self.tracker.clone(),
             acceptor,
             address,
@@ -101,7 +103,20 @@ impl Server {
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        self.shared.limits.max_connections.saturating_sub(self.slots.available_permits())
+        *self.slots.watch().borrow()
+    }
+
+    /// The same, and whenever it changes.
+    pub fn watch_connections(&self) -> watch::Receiver<usize> {
+        self.slots.watch()
+    }
+
+    /// Uses these limits for the connections that come from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.slots.set_most(limits.max_connections);
+        let protocols = Protocols::new(&limits, &self.tracker);
+        let shared = Shared { limits, protocols, phase: self.phase.subscribe() };
+        self.shared.store(Arc::new(shared));
     }
 
     /// Stops accepting, lets the requests in flight be answered, and after `grace` cuts what is
@@ -176,8 +191,8 @@ fn credentials(stream: &UnixStream) -> io::Result<Peer> {
 /// One listener at work.
 #[derive(Debug)]
 struct Accepting {
-    shared: Arc<Shared>,
-    slots: Arc<Semaphore>,
+    shared: Arc<ArcSwap<Shared>>,
+    slots: Slots,
     tracker: TaskTracker,
     acceptor: Acceptor,
     address: Address,
@@ -195,7 +210,7 @@ impl Accepting {
         S::Future: Send,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let mut phase = self.shared.phase.clone();
+        let mut phase = self.shared.load().phase.clone();
         loop {
             let next = tokio::select! {
                 biased;
@@ -204,7 +219,7 @@ impl Accepting {
             };
             let Some((slot, plain, peer)) = next else { return };
             let connection = Connection { peer, tls: self.tls.is_some(), listener: self.index };
-            let shared = Arc::clone(&self.shared);
+            let shared = self.shared.load_full();
             let open = self.counts.accepted();
             let serving =
                 serve_connection(shared, plain, self.tls.clone(), connection, service.clone());
@@ -219,7 +234,7 @@ impl Accepting {
 
     /// The next connection with its place among the allowed ones. A listener holds one connection
     /// at most that has no place yet; what comes after it waits in the kernel's queue.
-    async fn next(&self) -> Option<(OwnedSemaphorePermit, Plain, Peer)> {
+    async fn next(&self) -> Option<(Slot, Plain, Peer)> {
         let mut pause = ACCEPT_PAUSE_FIRST;
         loop {
             match self.acceptor.accept().await {
@@ -234,14 +249,13 @@ impl Accepting {
         }
     }
 
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+    async fn slot(&self) -> Option<Slot> {
+        if let Some(slot) = self.slots.try_take() {
             return Some(slot);
         }
-        let limit = self.shared.limits.max_connections;
+        let limit = self.slots.most();
         tracing::warn!(listener = %self.address, limit, "all connections are taken; others wait");
-        // The semaphore is never closed, so this is always a place.
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+        self.slots.take().await
     }
 }
 

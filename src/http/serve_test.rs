@@ -362,3 +362,18 @@ fn only_errors_of_one_connection_are_passed_over() {
     // Too many open files: the next accept fails as well.
     assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
 }
+
+#[tokio::test]
+async fn new_limits_hold_for_new_connections() {
+    let (server, address) = start(Limits { max_connections: 1, ..Limits::default() }, None);
+    let mut first = http1(connect(address).await).await;
+    first.send_request(get("/connection")).await.unwrap();
+    let mut waiting = connect(address).await;
+    server.set_limits(Limits { max_connections: 2, ..short_limits() });
+    // It has its place at once, and by the new limits it is too slow with its head.
+    let mut end = Vec::new();
+    timeout(PATIENCE, waiting.read_to_end(&mut end)).await.unwrap().unwrap();
+    // The one that was there before may be idle for longer than that.
+    assert_eq!(first.send_request(get("/connection")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(server.connections(), 1);
+}
