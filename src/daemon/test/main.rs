@@ -11,6 +11,7 @@ mod failures;
 mod filter;
 mod lifecycle;
 mod machine;
+mod manuals;
 mod metrics;
 mod places;
 mod sandbox;

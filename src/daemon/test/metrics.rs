@@ -20,7 +20,7 @@ const SEND: &str = "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}";
 const LOGIN: &str = "/_matrix/client/v3/login";
 
 /// With metrics beside the client's API, and on a socket alone.
-fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     let machine = Machine::new();
     machine.configure("[rate_limits]\nmessage = { per_second = 0.001, burst = 3 }");
     let fragment = format!(
