@@ -1,0 +1,28 @@
+"""All shows, in the order in which an administrator meets what they show."""
+
+import confinement
+import shows
+
+ALL = [
+    shows.apt_refuses_a_strangers_key,
+    shows.apt_refuses_a_tampered_index,
+    shows.apt_reads_the_archive,
+    shows.prerelease_waits_to_be_asked_for,
+    shows.install_without_a_name_is_quiet,
+    shows.install_takes_the_name_from_debconf,
+    confinement.units_are_clean_and_closed,
+    shows.first_request_starts_the_server,
+    shows.a_user_sends_a_message,
+    shows.reload_applies_a_good_change,
+    shows.reload_refuses_a_bad_change,
+    confinement.the_broker_connects_where_it_may,
+    confinement.without_the_broker_the_server_has_the_network,
+    confinement.secrets_come_as_credentials,
+    confinement.an_instance_runs_beside,
+    shows.restarts_and_an_upgrade_lose_nothing,
+    #     shows.watchdog_restarts_a_stuck_server,
+    shows.reconfigure_keeps_edits_and_takes_postgresql,
+    shows.postgresql_knows_the_server_by_its_user,
+    shows.autopkgtest_passes,
+    shows.purge_leaves_the_data_and_nothing_else,
+]
