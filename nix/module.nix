@@ -73,7 +73,11 @@ in
   config = {
     assertions = all "assertions";
 
-    environment.etc = mkMerge (each "etc");
+    environment.etc = mkMerge (
+      each "etc"
+      # What `journalctl --catalog` says of the server's messages.
+      ++ [ (mkIf isUsed { "systemd/catalog/matrix-homeserver.catalog".source = shared.catalog; }) ]
+    );
     environment.systemPackages = lib.unique (map (server: server.package) enabled);
 
     systemd.services = mkMerge (

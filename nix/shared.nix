@@ -35,6 +35,7 @@ in
 {
   users = builtins.listToAttrs (map user (lines ../systemd/matrix-homeserver.sysusers));
   tmpfiles = lines ../systemd/matrix-homeserver.tmpfiles;
+  catalog = ../systemd/matrix-homeserver.catalog;
 
   # The broker, run from this program.
   service =

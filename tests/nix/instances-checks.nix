@@ -19,6 +19,7 @@ with scenarios;
     files = [
       "matrix-homeserver-second/homeserver.toml"
       "matrix-homeserver/conf.d/50-nixos.toml"
+      "systemd/catalog/matrix-homeserver.catalog"
     ];
     users = [
       "matrix-homeserver"
@@ -83,7 +84,10 @@ with scenarios;
       "matrix-homeserver-egress"
       "matrix-homeserver@only"
     ];
-    files = [ "matrix-homeserver-only/homeserver.toml" ];
+    files = [
+      "matrix-homeserver-only/homeserver.toml"
+      "systemd/catalog/matrix-homeserver.catalog"
+    ];
   } {
     inherit (system (server { instances.only = least; })) services files;
   };

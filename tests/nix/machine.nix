@@ -62,7 +62,7 @@ let
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
     environment.etc = setOf {
-      source = option (types.nullOr types.package) null;
+      source = option (types.nullOr (types.either types.package types.path)) null;
       text = option (types.nullOr types.str) null;
     };
     environment.systemPackages = option (types.listOf types.package) [ ];

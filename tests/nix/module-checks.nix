@@ -1,5 +1,5 @@
 # What one server comes to in NixOS: its units, its settings, its secrets.
-{ scenarios, lib, ... }:
+{ scenarios, lib, root, ... }:
 let
   inherit (builtins) attrValues;
 in
@@ -36,13 +36,20 @@ with scenarios;
       "matrix-homeserver"
       "matrix-homeserver-egress"
     ];
-    files = [ "matrix-homeserver/conf.d/50-nixos.toml" ];
+    files = [
+      "matrix-homeserver/conf.d/50-nixos.toml"
+      "systemd/catalog/matrix-homeserver.catalog"
+    ];
     packages = [ theProgram ];
     ports = [ ];
     postgresql = false;
     nginx = false;
     refusals = [ ];
   } (system plain);
+
+  catalog-is-that-of-systemd = check (toString (root + "/systemd/matrix-homeserver.catalog")) (
+    toString plain.environment.etc."systemd/catalog/matrix-homeserver.catalog".source
+  );
 
   # The settings.
   server-name-is-required = check false (evaluates {

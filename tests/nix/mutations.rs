@@ -38,7 +38,7 @@ const LOCK: &str = "flake.lock";
 const PLAIN: &str = "units-of-plain-are-those-of-systemd";
 
 #[rustfmt::skip]
-const MUTATIONS: [Mutation; 105] = [
+const MUTATIONS: [Mutation; 106] = [
     // The units.
     mutation(UNITS, "wantedBy = allWords (unit.Install.WantedBy or [ ]);", "", PLAIN),
     mutation(UNITS, "environment = variables (unit.Service.Environment or [ ]);", "", PLAIN),
@@ -61,6 +61,7 @@ const MUTATIONS: [Mutation; 105] = [
     mutation(MODULE, "mkIf isUsed users", "users", "disabled-is-empty"),
     mutation(MODULE, "lib.optionals isUsed shared.tmpfiles", "[ ]", "directories-are-those-of-tmpfiles"),
     mutation(SHARED, "isSystemUser = true;", "", "users-are-those-of-sysusers"),
+    mutation(SHARED, "catalog = ../systemd/matrix-homeserver.catalog;", "catalog = ../systemd/matrix-homeserver.sysusers;", "catalog-is-that-of-systemd"),
     // The settings.
     mutation(SERVER, "description = \"The part of user ids", "default = \"\"; description = \"The part of user ids", "server-name-is-required"),
     mutation(SERVER, "description = \"Whether statistics", "default = false; description = \"Whether statistics", "report-stats-is-required"),
