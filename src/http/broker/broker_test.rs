@@ -104,7 +104,7 @@ async fn carries(dialled: crate::Dialled) -> bool {
     let mut stream = dialled.stream;
     stream.write_all(b"hello").await.unwrap();
     let mut answer = [0; 5];
-    stream.read_exact(&mut answer).await.unwrap();
+    timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("no answer").unwrap();
     &answer == b"hello"
 }
 
@@ -114,9 +114,11 @@ fn sockets_of(path: &Path, port: u16) -> usize {
     let unix = std::fs::read_to_string("/proc/net/unix").unwrap();
     let tcp = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let path = path.to_str().unwrap();
-    let established = |line: &&str| line.contains(&format!(":{port:04X} 01 "));
-    unix.lines().filter(|line| line.ends_with(path)).count()
-        + tcp.lines().filter(established).count()
+    // Established, or closed by the other end alone.
+    let open = |line: &&str| {
+        ["01", "08"].iter().any(|state| line.contains(&format!(":{port:04X} {state} ")))
+    };
+    unix.lines().filter(|line| line.ends_with(path)).count() + tcp.lines().filter(open).count()
 }
 
 /// Waits until something is as it should be.
