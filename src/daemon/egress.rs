@@ -11,7 +11,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use config::{EgressConfig, Environment, Source};
+use config::{Effect, EgressConfig, Environment, Source};
 use http::{
     Bind, Broker, BrokerLimits, DialSettings, Listener, PassedSockets, SystemDial, SystemResolver,
 };
@@ -89,7 +89,7 @@ async fn serve(listeners: Vec<Listener>, mut reloader: Reloader) -> Result<(), F
             () = tick(watchdog.as_mut()) => alive(),
         }
     }
-    notify::stopping();
+    notify::stopping(STOP_TIMEOUT);
     tracing::info!("stopping");
     tokio::select! {
         drained = broker.drain(STOP_TIMEOUT) => {
@@ -171,7 +171,8 @@ impl Reloader {
         tell_unread(&new);
         for (old, new) in self.current.entries().iter().zip(new.entries()) {
             if !old.has_value_of(new) {
-                let effect = if new.key == "format" { "needs a restart" } else { "is in force" };
+                let restart = new.effect == Effect::Restart;
+                let effect = if restart { "needs a restart" } else { "is in force" };
                 let value = new.value.as_deref().unwrap_or("not set");
                 tracing::info!("{} = {value} {effect}", new.path());
             }
