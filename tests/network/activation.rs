@@ -83,3 +83,20 @@ fn a_socket_with_an_unknown_name_is_refused() {
     let said = std::fs::read_to_string(directory.path().join("log")).expect("a log");
     assert!(said.contains("no listener uses: clinet"), "{said}");
 }
+
+#[tokio::test]
+async fn a_passed_socket_for_metrics_is_answered_whatever_the_configuration_says() {
+    let directory = configured();
+    let file = directory.path().join("homeserver.toml");
+    let mut text = std::fs::read_to_string(&file).expect("the file is ours");
+    text += &format!("[[listeners]]\nbind = [\"unix:{}/sock\"]\n", directory.path().display());
+    std::fs::write(&file, text).expect("the file is ours");
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = Target::Tcp(socket.local_addr().expect("an address"));
+    let _server = Activated::start(directory.path(), &socket, &["metrics"]);
+    let client = Client::new(target, Protocol::Http1);
+    let told = client.get("/metrics").await;
+    assert_eq!(told.status, 200, "{}", told.text());
+    assert!(told.text().contains("\nmatrix_homeserver_build_info{"), "{}", told.text());
+    assert_eq!(client.get("/_matrix/client/versions").await.status, 404);
+}

@@ -1,6 +1,6 @@
-//! The metrics: what the parts count, as Prometheus reads it. Nothing is pushed anywhere and there
-//! is no registry: each part keeps plain numbers of its own, and this asks all of them when somebody
-//! scrapes. So a number costs an addition where it is counted, and there is no global recorder.
+//! The metrics: what the parts count, as Prometheus reads it. Nothing is pushed anywhere, and there
+//! is no registry: each part keeps plain numbers of its own, and this asks all of them when
+//! somebody scrapes. A number costs an addition where it is counted; there is no global recorder.
 //!
 //! Invariant: no label says anything about a user, a room or another server; the number of series
 //! is bounded by the table of routes, the listeners and the configuration.
@@ -50,9 +50,9 @@ impl Reloads {
     /// One is over.
     pub(crate) fn note(&self, applied: bool) {
         if applied {
-            self.applied.increment()
+            self.applied.increment();
         } else {
-            self.refused.increment()
+            self.refused.increment();
         }
         self.failing.store(!applied, Relaxed);
     }

@@ -20,8 +20,9 @@ const OF_LIBRARIES: [&str; 6] = [
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
 ];
-/// What looks like a variable and is none: of the build, of capabilities, of Matrix's errors.
-const OTHERS: [&str; 3] = ["CARGO_", "CAP_", "M_"];
+/// What looks like a variable and is none: of the build, capabilities, the journal's fields, Matrix's
+/// errors.
+const OTHERS: [&str; 4] = ["CARGO_", "CAP_", "MESSAGE_", "M_"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -70,7 +71,7 @@ fn sources() -> String {
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() && name != "test" {
                 collect(&path, all);
-            } else if name.ends_with(".rs") && !name.contains("test") {
+            } else if path.extension().is_some_and(|it| it == "rs") && !name.contains("test") {
                 let source = fs::read_to_string(&path).unwrap();
                 all.push_str(source.split("#[cfg(test)]\nmod tests {").next().unwrap());
             }
@@ -110,13 +111,15 @@ fn whatever_refers_to_a_manual_of_ours_finds_it() {
         assert!(!page.starts_with("matrix-homeserver") || there.contains(&file), "{by}: {file}");
     };
     let mut count = 0;
-    for unit in files("systemd", &[".service", ".socket"]) {
-        let text = text(&format!("systemd/{unit}"));
-        let documentation = text.lines().find_map(|line| line.strip_prefix("Documentation="));
-        for page in documentation.unwrap_or_else(|| panic!("{unit} has none")).split(' ') {
+    for name in files("systemd", &[".service", ".socket", ".catalog"]) {
+        let text = text(&format!("systemd/{name}"));
+        let told = text.lines().filter_map(|line| line.strip_prefix("Documentation"));
+        let pages: Vec<&str> = told.flat_map(|told| told[1..].split_whitespace()).collect();
+        assert!(!pages.is_empty(), "{name} refers to no manual");
+        for page in pages {
             let page = page.strip_prefix("man:").and_then(|page| page.strip_suffix(')'));
             let (page, section) = page.expect("a manual").split_once('(').unwrap();
-            find(page, section, &unit);
+            find(page, section, &name);
             count += 1;
         }
     }
@@ -192,6 +195,19 @@ fn the_service_manual_names_every_metric() {
     let (_, told) = machine.try_request("GET /metrics", None).unwrap();
     let families: BTreeSet<String> = parse(&told).families.into_keys().collect();
     assert_eq!(tags(&manual("matrix-homeserver.8"), "METRICS"), families);
+}
+
+#[test]
+fn the_messages_are_told_in_their_order() {
+    let source = text("src/daemon/message.rs");
+    let constants = source.lines().filter_map(|line| line.split_once(": &str = \""));
+    let known: Vec<&str> = constants.map(|(_, id)| id.trim_end_matches("\";")).collect();
+    assert!(known.len() > 5, "{known:?}");
+    let manual = manual("matrix-homeserver.7");
+    let section = manual.split_once(".SH MESSAGES\n").unwrap().1;
+    let section = section.split("\n.SH ").next().unwrap();
+    let told: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix(".B ")).collect();
+    assert_eq!(told.into_iter().filter(|tag| tag.len() == 32).collect::<Vec<_>>(), known);
 }
 
 #[test]

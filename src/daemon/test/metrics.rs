@@ -8,6 +8,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
 use crate::{
@@ -144,6 +145,10 @@ fn counters_move_by_exactly_what_was_done() {
     assert!(moved("store_commit_duration_seconds_count", &[]) >= 4.0);
     exactly(after.value("cache_entries", &[("cache", "rooms")]), 1.0);
     assert!(after.value("database_size_bytes", &[]) > 4096.0);
+    // The sandbox lets the process see itself.
+    assert!(after.value("process_resident_memory_bytes", &[]) > 1_000_000.0);
+    assert!(after.value("process_open_fds", &[]) > 10.0);
+    assert!(moved("process_cpu_seconds_total", &[]) > 0.0);
 }
 
 /// Whole numbers are exact.
@@ -165,11 +170,7 @@ fn who_waits_is_counted_while_she_waits() {
             let path = format!("sync?timeout=30000&since={since}");
             alice.call("GET", &path, None).0
         });
-        let start = Instant::now();
-        while scrape(&machine).value("sync_waiting_requests", &[]) < 1.0 {
-            assert!(start.elapsed() < Duration::from_secs(20), "nobody waits");
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
+        until(&machine, "sync_waiting_requests", &[], 1.0);
         let found = scrape(&machine);
         exactly(found.value("http_requests_in_flight", &[]), 1.0);
         exactly(found.value("sync_followed_users", &[]), 1.0);
@@ -177,6 +178,48 @@ fn who_waits_is_counted_while_she_waits() {
         assert_eq!(waiting.join().unwrap(), 200);
     });
     exactly(scrape(&machine).value("sync_waiting_requests", &[]), 0.0);
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told() {
+    let machine = machine();
+    let name = "test.example".to_owned();
+    let mut parameters = CertificateParams::new(vec![name]).unwrap();
+    parameters.not_after = date_time_ymd(2040, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    machine.write("c.pem", &parameters.self_signed(&key).unwrap().pem(), 0o644);
+    machine.write("k.pem", &key.serialize_pem(), 0o600);
+    // The one that is asked comes last, so that everything is served when it answers.
+    let fragment = format!(
+        "[[listeners]]\nbind = [\"unix:{}\"]\n\
+         tls = {{ certificate = \"{}\", private_key = \"{}\" }}\n\
+         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\nresources = [\"metrics\"]\n",
+        machine.text("tls.sock"),
+        machine.text("c.pem"),
+        machine.text("k.pem"),
+        machine.port,
+    );
+    machine.write("conf.d/listeners.toml", &fragment, 0o644);
+    let _server = machine.serve();
+    let file = machine.text("c.pem");
+    let labels = [("certificate", file.as_str())];
+    exactly(scrape(&machine).value("certificate_expiry_seconds", &labels), 2_208_988_800.0);
+    let socket = format!("unix:{}", machine.text("tls.sock"));
+    let labels = [("listener", socket.as_str())];
+    exactly(scrape(&machine).value("tls_handshakes_failed_total", &labels), 0.0);
+    let mut plain = UnixStream::connect(machine.path("tls.sock")).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    until(&machine, "tls_handshakes_failed_total", &labels, 1.0);
+    until(&machine, "connections_open", &labels, 0.0);
+}
+
+/// Waits for a number.
+fn until(machine: &Machine, name: &str, labels: &[(&str, &str)], expected: f64) {
+    let start = Instant::now();
+    while (scrape(machine).value(name, labels) - expected).abs() > f64::EPSILON {
+        assert!(start.elapsed() < Duration::from_secs(20), "{name} is never {expected}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 #[test]
