@@ -110,27 +110,33 @@ fn other(path: &str, value: &str) -> String {
 
 /// A configuration that is whole with this key in it.
 fn document(header: &str, path: &str, key: &str, value: &str) -> String {
-    let mut text = String::new();
+    let mut lines: Vec<String> = Vec::new();
     for (required, usual) in [("server_name", "\"example.org\""), ("report_stats", "false")] {
         let value = if path == required { value } else { usual };
-        text += &format!("{required} = {value}\n");
+        lines.push(format!("{required} = {value}"));
     }
-    if header.is_empty() {
-        let is_there = ["server_name", "report_stats"].contains(&key);
-        return if is_there { text } else { text + &format!("{key} = {value}\n") };
+    let assignment = format!("{key} = {value}");
+    if !lines.contains(&assignment) {
+        lines.extend(beside(header, path).iter().map(|&line| line.to_owned()));
+        lines.push(assignment);
     }
-    text += &match path {
-        "listeners.tls.certificate" => "[[listeners]]\n[listeners.tls]\nprivate_key = \"/k\"\n",
-        "listeners.tls.private_key" => "[[listeners]]\n[listeners.tls]\ncertificate = \"/c\"\n",
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The table of a key, and what it cannot be without.
+fn beside<'a>(header: &'a str, path: &str) -> Vec<&'a str> {
+    match path {
+        "listeners.tls.certificate" => vec!["[[listeners]]", header, "private_key = \"/k\""],
+        "listeners.tls.private_key" => vec!["[[listeners]]", header, "certificate = \"/c\""],
         "database.password" | "database.password_file" => {
-            "[database]\nurl = \"postgresql:///d?host=/run/postgresql\"\n"
+            vec![header, "url = \"postgresql:///d?host=/run/postgresql\""]
         }
-        "registration.enabled" => "[registration]\nrequire_token = true\n",
-        "turn.uris" => "[turn]\nshared_secret = \"secret\"\n",
-        "turn.shared_secret" | "turn.shared_secret_file" => "[turn]\nuris = [\"turn:a\"]\n",
-        "turn.user_lifetime" => "[turn]\nuris = [\"turn:a\"]\nshared_secret = \"secret\"\n",
-        _ => return text + &format!("{header}\n{key} = {value}\n"),
+        "registration.enabled" => vec![header, "require_token = true"],
+        "turn.uris" => vec![header, "shared_secret = \"secret\""],
+        "turn.shared_secret" | "turn.shared_secret_file" => vec![header, "uris = [\"turn:a\"]"],
+        "turn.user_lifetime" => vec![header, "uris = [\"turn:a\"]", "shared_secret = \"secret\""],
+        _ if header.is_empty() => Vec::new(),
+        _ => vec![header],
     }
-    .to_owned();
-    text + &format!("{key} = {value}\n")
 }

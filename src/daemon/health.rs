@@ -18,8 +18,6 @@ use tokio::{
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer counts, so that questions cost nothing.
 const KEPT: Duration = Duration::from_secs(1);
-/// How often somebody looks whether the store can ever work again.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the last look found, and when.
 type Last = Option<(Instant, bool)>;
@@ -68,24 +66,6 @@ impl Health {
     async fn ask_writer(&self) -> Result<(), Error> {
         self.store.write(|_| Ok(())).await
     }
-
-    /// Returns when the store cannot work any more in this process, with the reason.
-    pub(crate) async fn lost(&self) -> Error {
-        loop {
-            tokio::time::sleep(WATCH_INTERVAL).await;
-            if let Some(error) = self.final_error().await {
-                return error;
-            }
-        }
-    }
-
-    /// The error that only a new process can mend, if the store has one.
-    async fn final_error(&self) -> Option<Error> {
-        match self.ask_writer().await {
-            Err(error @ (Error::Closed | Error::Superseded(_))) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -93,16 +73,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_store_that_is_closed_is_not_well_and_lost() {
+    async fn a_store_that_is_closed_is_not_well() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", directory.path().display());
         let store = Store::open(store::Settings::new(url)).await.unwrap();
         let health = Health::new(store.clone());
         assert_eq!(health.answer().await.status(), StatusCode::OK);
-        assert!(health.final_error().await.is_none());
         store.close().await;
         tokio::time::sleep(KEPT).await;
         assert_eq!(health.answer().await.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(matches!(health.final_error().await, Some(Error::Closed)));
     }
 }

@@ -24,12 +24,14 @@ pub(crate) struct Open {
     pub(crate) listener: http::Listener,
     /// What it answers.
     pub(crate) listening: Listening,
+    /// Which one of the configuration it is; none of a socket that was taken by its name.
+    pub(crate) item: Option<usize>,
 }
 
 /// A certificate that a reload reads again.
 pub(crate) struct Reading {
     tls: Arc<Tls>,
-    files: TlsFiles,
+    item: usize,
 }
 
 impl Reading {
@@ -38,15 +40,21 @@ impl Reading {
         Arc::clone(&self.tls)
     }
 
-    /// Reads the files; what was read is in force once it is given to [`Reading::replace`].
-    pub(crate) fn read(&self) -> Result<Certificate, http::Error> {
-        Certificate::read(&self.files, SystemClock::now())
+    /// Which listener of the configuration it belongs to.
+    pub(crate) fn item(&self) -> usize {
+        self.item
     }
 
     /// Uses the certificate from now on.
     pub(crate) fn replace(&self, certificate: Certificate) {
         self.tls.replace(certificate);
     }
+}
+
+/// Reads the certificate of a listener, if it has one; it is in force once it is given to
+/// [`Reading::replace`].
+pub(crate) fn read_certificate(listener: &Listener) -> Option<Result<Certificate, http::Error>> {
+    tls_files(listener).map(|files| Certificate::read(&files, SystemClock::now()))
 }
 
 /// Everything that is open.
@@ -75,9 +83,7 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
             }
             Ok(_) => {}
         }
-        if let Some(Err(error)) =
-            tls_files(listener).map(|files| Certificate::read(&files, SystemClock::now()))
-        {
+        if let Some(Err(error)) = read_certificate(listener) {
             let key = "listeners.tls.certificate";
             problems.push(config.problem(key, Some(item), &format!("cannot be used: {error}")));
         }
@@ -100,7 +106,8 @@ fn parse(listener: &Listener) -> Result<Vec<Bind>, http::Error> {
     listener.bind.iter().map(|bind| bind.parse()).collect()
 }
 
-fn tls_files(listener: &Listener) -> Option<TlsFiles> {
+/// The files of its certificate.
+pub(crate) fn tls_files(listener: &Listener) -> Option<TlsFiles> {
     listener.tls.as_ref().map(|files| TlsFiles {
         certificate: files.certificate.clone(),
         private_key: files.private_key.clone(),
@@ -123,7 +130,7 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
         for (name, listening) in [(CLIENT, PASSED_CLIENT), (FEDERATION, PASSED_FEDERATION)] {
             if has(name) {
                 let bind = Bind::Passed { name: name.to_owned() };
-                open.add(&bind, &mut passed, listening, None).map_err(Failure::new)?;
+                open.add(&bind, &mut passed, (None, listening), None).map_err(Failure::new)?;
             }
         }
     } else if listeners.is_default && config.fixed.broker.is_some() {
@@ -131,10 +138,12 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
         let reason = format!("{reason} them the server needs the network, {WITHOUT_NETWORK}");
         return Err(Failure::new(reason));
     } else {
-        for listener in &listeners.list {
-            let tls = tls_files(listener).map(|files| open.certificate(files)).transpose()?;
+        for (item, listener) in listeners.list.iter().enumerate() {
+            let tls =
+                tls_files(listener).map(|files| open.certificate(&files, item)).transpose()?;
+            let served = (Some(item), listening(listener));
             for bind in parse(listener).map_err(Failure::new)? {
-                let added = open.add(&bind, &mut passed, listening(listener), tls.as_ref());
+                let added = open.add(&bind, &mut passed, served, tls.as_ref());
                 match added {
                     Err(error) if listeners.is_default && may_be_missing(&bind, &error) => {
                         tracing::info!(%error, "this machine has no IPv6");
@@ -147,7 +156,7 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
     // Whoever enables its unit wants it, whatever the configuration says of other listeners.
     if passed.names().contains(&METRICS) {
         let bind = Bind::Passed { name: METRICS.to_owned() };
-        open.add(&bind, &mut passed, PASSED_METRICS, None).map_err(Failure::new)?;
+        open.add(&bind, &mut passed, (None, PASSED_METRICS), None).map_err(Failure::new)?;
     }
     let admin = if has(ADMIN) {
         Bind::Passed { name: ADMIN.to_owned() }
@@ -171,7 +180,8 @@ const PASSED_CLIENT: Listening = Listening { client: true, federation: true, ..N
 const PASSED_FEDERATION: Listening = Listening { federation: true, ..NOTHING };
 const PASSED_METRICS: Listening = Listening { metrics: true, ..NOTHING };
 
-fn listening(listener: &Listener) -> Listening {
+/// What the listener answers.
+pub(crate) fn listening(listener: &Listener) -> Listening {
     let has = |resource| listener.resources.contains(&resource);
     Listening {
         client: has(Resource::Client),
@@ -184,10 +194,10 @@ fn listening(listener: &Listener) -> Listening {
 }
 
 impl Listeners {
-    fn certificate(&mut self, files: TlsFiles) -> Result<Arc<Tls>, Failure> {
-        let certificate = Certificate::read(&files, SystemClock::now()).map_err(Failure::new)?;
+    fn certificate(&mut self, files: &TlsFiles, item: usize) -> Result<Arc<Tls>, Failure> {
+        let certificate = Certificate::read(files, SystemClock::now()).map_err(Failure::new)?;
         let tls = Arc::new(Tls::new(certificate));
-        self.certificates.push(Reading { tls: Arc::clone(&tls), files });
+        self.certificates.push(Reading { tls: Arc::clone(&tls), item });
         Ok(tls)
     }
 
@@ -195,7 +205,7 @@ impl Listeners {
         &mut self,
         bind: &Bind,
         passed: &mut PassedSockets,
-        listening: Listening,
+        (item, listening): (Option<usize>, Listening),
         tls: Option<&Arc<Tls>>,
     ) -> Result<(), http::Error> {
         for listener in http::Listener::bind(bind, passed)? {
@@ -203,7 +213,7 @@ impl Listeners {
                 Some(tls) => listener.with_tls(Arc::clone(tls)),
                 None => listener,
             };
-            self.public.push(Open { listener, listening });
+            self.public.push(Open { listener, listening, item });
         }
         Ok(())
     }

@@ -5,9 +5,11 @@ use std::{io::IsTerminal, os::fd::AsFd};
 
 use config::section::log::Format;
 use nix::sys::stat::fstat;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     Registry,
     filter::{LevelFilter, Targets},
+    fmt::{FormatFields, format::debug_fn},
     layer::SubscriberExt,
     reload,
     util::SubscriberInitExt,
@@ -82,6 +84,7 @@ pub(crate) fn begin_as(
             .map_err(|error| Failure::new(format!("cannot reach the journal: {error}")))?
             // Fields keep the names that they have in the code: MATRIX_USER and its like.
             .with_field_prefix(None)
+            .with_priority_mappings(priorities())
             .with_syslog_identifier(identifier.to_owned());
         registry.with(layer).try_init()
     } else {
@@ -89,11 +92,32 @@ pub(crate) fn begin_as(
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(terminal)
-            .with_target(true);
+            .with_target(true)
+            .fmt_fields(fields());
         registry.with(layer).try_init()
     };
     begun.map_err(Failure::new)?;
     Ok(LevelHandle(handle))
+}
+
+/// What syslog(3) calls the levels; a journal of notices would hide those that are some.
+fn priorities() -> PriorityMappings {
+    PriorityMappings {
+        error: Priority::Error,
+        warn: Priority::Warning,
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+    }
+}
+
+/// Fields as text, but for those that only the journal has a use for.
+fn fields() -> impl for<'writer> FormatFields<'writer> {
+    debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        "MESSAGE_ID" => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    })
 }
 
 /// Whether standard error is the very stream that the service manager connected to the journal, see

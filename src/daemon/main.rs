@@ -1,6 +1,7 @@
 //! The matrix-homeserver binary: the server, and the commands that administrate it.
 
 mod admin;
+mod certificates;
 mod cli;
 mod egress;
 mod failure;
@@ -8,17 +9,22 @@ mod health;
 mod http_client;
 mod listen;
 mod logging;
+mod message;
 mod metrics;
 mod notify;
 mod reload;
 mod sandbox;
+mod schema_steps;
 mod serve;
 mod settings;
 mod signals;
 mod signing_key;
 mod state;
+mod status;
+mod storage;
 mod system;
 mod tls_probe;
+mod watchdog;
 mod wire;
 
 use std::process::ExitCode;

@@ -1,16 +1,38 @@
 //! Reading the configuration again while the server runs.
 //!
 //! Invariant: the new configuration is checked as a whole before anything of it is in force; a
-//! wrong one changes nothing.
+//! wrong one changes nothing. Of each setting that differs is said whether it is in force or waits
+//! for a restart, and what is said is what was done: `in_force` holds the value that the server
+//! goes by.
 
 use std::sync::Arc;
 
+use axum::Router;
+use client_api::Listening;
 use config::{Config, Effect, Entry, Environment, Source};
+use http::{Certificate, Replaceable, Server, Tls};
 
 use crate::{
-    failure::Failure, listen::Reading, logging::LevelHandle, metrics::Reloads, notify, settings,
+    certificates,
+    failure::Failure,
+    listen::{self, Reading},
+    logging::LevelHandle,
+    message,
+    metrics::Reloads,
+    notify, settings,
     settings::Handles,
+    status::{LastReload, Status},
 };
+
+/// What the listeners answer, and how that is changed.
+pub(crate) struct Doors {
+    /// What to answer, for a listener that answers this.
+    pub(crate) make: Box<dyn Fn(Listening) -> Router + Send + Sync>,
+    /// By the listener's number in the configuration.
+    pub(crate) open: Vec<(usize, Replaceable<Router>)>,
+    /// The certificates of the listeners.
+    pub(crate) certificates: Vec<Reading>,
+}
 
 /// What a reload reaches.
 pub(crate) struct Reloader {
@@ -18,77 +40,218 @@ pub(crate) struct Reloader {
     pub(crate) source: Source,
     /// What the process finds around it.
     pub(crate) environment: Environment,
-    /// The configuration in force.
+    /// The newest configuration: all of it is in force but what takes a restart.
     pub(crate) current: Config,
+    /// Every setting as the server goes by it.
+    pub(crate) in_force: Vec<Entry>,
     /// The settings of the crates.
     pub(crate) handles: Handles,
     /// The level of the log.
     pub(crate) level: LevelHandle,
-    /// The certificates of the listeners.
-    pub(crate) certificates: Vec<Reading>,
+    /// The listeners.
+    pub(crate) doors: Doors,
     /// How reloads went.
     pub(crate) reloads: Arc<Reloads>,
+    /// What the service manager shows.
+    pub(crate) status: Status,
 }
 
 impl Reloader {
     /// Reads and applies, or says in the log why not.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self, server: &Server) {
         notify::reloading();
-        let outcome = self.try_reload();
+        let outcome = self.try_reload(server);
         self.reloads.note(outcome.is_ok());
         match outcome {
-            Ok(()) => notify::ready("the configuration was read again"),
-            Err(failure) => {
-                for line in failure.message.lines() {
-                    tracing::error!("the new configuration is not used: {line}");
-                }
-                notify::ready("the new configuration is wrong; the old one is in force");
+            Ok(changes) => {
+                let waiting = changes.waiting.iter().map(|change| change.path.clone()).collect();
+                self.status.note_reload(LastReload::Applied, waiting);
+                changes.tell();
+            }
+            Err(refusal) => {
+                refusal.tell();
+                let first = refusal.0.first().map(|(_, line)| line.clone());
+                let waiting = self.waiting();
+                self.status.note_reload(LastReload::Refused(first.unwrap_or_default()), waiting);
             }
         }
+        notify::ready(&self.status.text());
     }
 
-    fn try_reload(&mut self) -> Result<(), Failure> {
-        let new = config::load(&self.source, &self.environment)?;
-        settings::check(&new)?;
-        let read = self.certificates.iter().map(Reading::read).collect::<Result<Vec<_>, _>>();
-        let certificates = read.map_err(Failure::new)?;
-        self.level.set(&new.reloadable.log_level).map_err(Failure::new)?;
-        for (reading, certificate) in self.certificates.iter().zip(certificates) {
+    fn try_reload(&mut self, server: &Server) -> Result<Changes, Refusal> {
+        let new = config::load(&self.source, &self.environment)
+            .map_err(|problems| Refusal::of(&Failure::from(problems)))?;
+        settings::check(&new).map_err(|problems| Refusal::of(&Failure::from(problems)))?;
+        let certificates = self.read_certificates(&new)?;
+        self.level
+            .set(&new.reloadable.log_level)
+            .map_err(|error| Refusal::of(&Failure::new(error)))?;
+        // Nothing fails from here on.
+        for (reading, certificate) in certificates {
             reading.replace(certificate);
         }
-        self.handles.apply(&new.reloadable, &self.current.fixed);
-        for change in changes(&self.current, &new) {
-            tracing::info!("{change}");
+        for (item, router) in &self.doors.open {
+            if let Some(listener) = self.running(*item, &new) {
+                router.replace((self.doors.make)(listen::listening(listener)));
+            }
         }
-        let fixed = std::mem::replace(&mut self.current, new).fixed;
+        server.set_limits(settings::limits(&new.reloadable));
+        self.handles.apply(&new.reloadable, &self.current.fixed);
+        certificates::look(&self.certificates());
+        let places: Vec<bool> =
+            (0..new.listeners.list.len()).map(|item| self.running(item, &new).is_some()).collect();
+        let (in_force, changes) = compare(&self.in_force, new.entries(), &places);
+        self.in_force = in_force;
+        let Config { fixed, listeners, .. } = std::mem::replace(&mut self.current, new);
         self.current.fixed = fixed;
-        Ok(())
+        // Later reloads compare with the places that are open.
+        self.current.listeners = listeners;
+        Ok(changes)
+    }
+
+    /// The certificates in force.
+    pub(crate) fn certificates(&self) -> Vec<Arc<Tls>> {
+        self.doors.certificates.iter().map(Reading::tls).collect()
+    }
+
+    /// What the new configuration says of a listener that runs, if that is the same place.
+    fn running<'n>(
+        &self,
+        item: usize,
+        new: &'n Config,
+    ) -> Option<&'n config::section::listener::Listener> {
+        let is_open = self.doors.open.iter().any(|(other, _)| *other == item);
+        let (ours, theirs) =
+            (self.current.listeners.list.get(item)?, new.listeners.list.get(item)?);
+        (is_open && theirs.is_at_the_place_of(ours)).then_some(theirs)
+    }
+
+    fn read_certificates(&self, new: &Config) -> Result<Vec<(&Reading, Certificate)>, Refusal> {
+        let mut read = Vec::new();
+        for reading in &self.doors.certificates {
+            let listener = self.running(reading.item(), new);
+            match listener.and_then(listen::read_certificate) {
+                Some(Ok(certificate)) => read.push((reading, certificate)),
+                Some(Err(error)) => return Err(Refusal::of_certificate(&error.to_string())),
+                None => {}
+            }
+        }
+        Ok(read)
+    }
+
+    /// Settings that wait for a restart.
+    fn waiting(&self) -> Vec<String> {
+        let entries = self.current.entries();
+        let differs = |entry: &&Entry| {
+            let ours = self.in_force.iter().find(|other| same_key(entry, other));
+            !ours.is_some_and(|ours| ours.has_value_of(entry))
+        };
+        entries.iter().filter(differs).map(Entry::path).collect()
     }
 }
 
-/// What differs, key by key, in words for the log.
-fn changes(old: &Config, new: &Config) -> Vec<String> {
-    let gone = old
-        .entries()
-        .iter()
-        .filter(|entry| !new.entries().iter().any(|other| same_key(entry, other)));
-    let effect = |entry: &Entry| {
-        if entry.effect == Effect::Restart { "needs a restart" } else { "is in force" }
-    };
-    let told = |entry: &Entry, value| format!("{} = {value} {}", entry.path(), effect(entry));
-    let there = new.entries().iter().filter_map(|entry| {
-        let before = old.entries().iter().find(|other| same_key(entry, other));
-        match before {
-            Some(before) if before.has_value_of(entry) => None,
-            Some(before) if before.value == entry.value => {
-                Some(format!("{}: a new secret {}", entry.path(), effect(entry)))
-            }
-            _ => Some(told(entry, entry.value.as_deref().unwrap_or("not set"))),
+/// Why a reload is refused: lines for the log, each with what it is.
+struct Refusal(Vec<(&'static str, String)>);
+
+impl Refusal {
+    fn of(failure: &Failure) -> Self {
+        let line = |line: &str| {
+            let of_certificate = line.contains("`listeners.tls.");
+            let id =
+                if of_certificate { message::CERTIFICATE_REFUSED } else { message::RELOAD_REFUSED };
+            (id, line.to_owned())
+        };
+        Self(failure.message.lines().map(line).collect())
+    }
+
+    fn of_certificate(line: &str) -> Self {
+        Self(vec![(message::CERTIFICATE_REFUSED, line.to_owned())])
+    }
+
+    fn tell(&self) {
+        for (id, line) in &self.0 {
+            tracing::error!(MESSAGE_ID = *id, "the new configuration is not used: {line}");
         }
-    });
-    there.chain(gone.map(|entry| told(entry, "gone"))).collect()
+    }
+}
+
+/// One setting that differs, in words for the log.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    path: String,
+    text: String,
+}
+
+/// What a reload changed, and what it could not change.
+#[derive(Debug, Default)]
+struct Changes {
+    applied: Vec<Change>,
+    waiting: Vec<Change>,
+}
+
+impl Changes {
+    fn tell(&self) {
+        for Change { path, text } in &self.applied {
+            tracing::info!(MATRIX_SETTING = %path, "{text} is in force");
+        }
+        for Change { path, text } in &self.waiting {
+            tracing::warn!(
+                MESSAGE_ID = message::SETTING_NEEDS_RESTART,
+                MATRIX_SETTING = %path,
+                "{text} needs a restart"
+            );
+        }
+        let (applied, waiting) = (self.applied.len(), self.waiting.len());
+        tracing::info!(
+            MESSAGE_ID = message::RELOAD_APPLIED,
+            APPLIED = applied,
+            WAITING = waiting,
+            "the configuration was read again"
+        );
+    }
+}
+
+/// What is in force once `new` was applied, and what of it differs. `places` says which listeners of
+/// the new configuration run.
+fn compare(in_force: &[Entry], new: &[Entry], places: &[bool]) -> (Vec<Entry>, Changes) {
+    let (mut result, mut changes) = (Vec::new(), Changes::default());
+    let covered = |entry: &Entry| {
+        let runs = entry.item.is_none_or(|item| places.get(item).copied().unwrap_or_default());
+        entry.effect == Effect::Reload && runs
+    };
+    for entry in new {
+        let ours = in_force.iter().find(|other| same_key(entry, other));
+        if ours.is_some_and(|ours| ours.has_value_of(entry)) {
+            result.push(entry.clone());
+            continue;
+        }
+        let path = entry.path();
+        let text = match ours {
+            Some(ours) if ours.value == entry.value => format!("{path}: a new secret"),
+            _ => format!("{path} = {}", entry.value.as_deref().unwrap_or("not set")),
+        };
+        let change = Change { path, text };
+        if covered(entry) {
+            result.push(entry.clone());
+            changes.applied.push(change);
+        } else {
+            result.extend(ours.cloned());
+            changes.waiting.push(change);
+        }
+    }
+    for entry in in_force.iter().filter(|entry| !new.iter().any(|other| same_key(entry, other))) {
+        // A listener that is gone, which runs on.
+        let text = format!("{} = gone", entry.path());
+        changes.waiting.push(Change { path: entry.path(), text });
+        result.push(entry.clone());
+    }
+    (result, changes)
 }
 
 fn same_key(left: &Entry, right: &Entry) -> bool {
     (&left.table, left.item, left.key) == (&right.table, right.item, right.key)
 }
+
+#[cfg(test)]
+#[path = "reload_test.rs"]
+mod reload_test;

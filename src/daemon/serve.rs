@@ -8,29 +8,43 @@
 //! Everything that can be wrong is found before the first request is answered; sockets are opened
 //! before the database, so that clients wait in the kernel's queue meanwhile.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use client_api::Listening;
 use config::{Config, Environment, Source};
-use http::{PassedSockets, Server};
-use store::{OpenError, Store};
+use http::{PassedSockets, Replaceable, Server};
+use store::{OpenError, Pulse, Store};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
+    certificates,
     failure::Failure,
     health::Health,
     listen::{self, Listeners, Reading},
     logging::{self, LevelHandle},
+    message,
     metrics::{Metrics, Reloads, Sources},
     notify,
-    reload::Reloader,
+    reload::{Doors, Reloader},
     sandbox::{self, Sandbox},
+    schema_steps,
     settings::{self, Handles},
     signals::{Signals, Told},
     signing_key, state,
+    status::{Nature, Status},
+    storage,
     system::{self, SystemRandom, give_memory_back, raise_descriptor_limit},
+    watchdog,
     wire::{self, Wired},
 };
+
+/// How long the database has to take what is left at a stop and to be closed. With the requests'
+/// time (`limits.stop_timeout`) it fits into the minute that the units leave for a stop.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the connections that are left are told at a stop.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs the server of this configuration until it is told to stop.
 pub(crate) fn run(source: Source) -> Result<(), Failure> {
@@ -47,14 +61,17 @@ pub(crate) fn run(source: Source) -> Result<(), Failure> {
     give_memory_back();
     let runtime = system::runtime()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(source, config, level, listeners, sandbox))
+    let outcome = runtime.block_on(serve(source, config, level, listeners, sandbox));
+    // A thread that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// What runs between the start and the stop.
 struct Running {
     server: Server,
     store: Store,
-    health: Health,
+    pulse: Pulse,
     reloader: Reloader,
     sessions: user::Sessions,
     stopping: CancellationToken,
@@ -69,14 +86,16 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
-        running = start(source, config, level, listeners) => running?,
+        running = start(source, config, level, listeners, &sandbox) => running?,
         () = signals.stop() => {
             tracing::info!("told to stop before the start was over");
             return Ok(());
         }
     };
     spawn_until(&running.stopping, sandbox.watch());
-    notify::ready(&format!("answering requests; {}", sandbox.status()));
+    running.look_after();
+    log_start(&running.reloader.current);
+    notify::ready(&running.reloader.status.text());
     let outcome = running.until_told_to_stop(&mut signals).await;
     running.stop(&mut signals).await;
     outcome
@@ -87,11 +106,12 @@ async fn start(
     config: Config,
     level: LevelHandle,
     listeners: Listeners,
+    sandbox: &Sandbox,
 ) -> Result<Running, Failure> {
     let identity = &config.fixed.identity;
     let signing_key = signing_key::load_or_generate(&identity.signing_key_file, &SystemRandom)?;
-    notify::status("opening the database");
-    let store = Store::open(settings::store(&config.fixed)).await;
+    let pulse = Pulse::default();
+    let store = schema_steps::open(settings::store(&config.fixed), pulse.clone()).await;
     let store = store.map_err(|error| database_failure(&config, &error))?;
     let handles = Handles::new(&config);
     let stopping = CancellationToken::new();
@@ -103,6 +123,8 @@ async fn start(
     let health = Health::new(store.clone());
     let server = Server::new(settings::limits(&config.reloadable));
     let Listeners { public, admin, certificates } = listeners;
+    let engine = if config.fixed.database.url.is_embedded() { "sqlite" } else { "postgresql" };
+    let addresses = public.iter().map(|open| open.listener.address().to_string()).collect();
     let reloads = Arc::<Reloads>::default();
     let metrics = Metrics::new(Sources {
         state: state.clone(),
@@ -110,14 +132,17 @@ async fn start(
         traffic: server.traffic(),
         certificates: certificates.iter().map(Reading::tls).collect(),
         reloads: Arc::clone(&reloads),
-        engine: if config.fixed.database.url.is_embedded() { "sqlite" } else { "postgresql" },
+        engine,
     });
+    let make = Box::new(move |listening: Listening| {
+        let router = client_api::router(&state, listening).merge(health.router());
+        if listening.metrics { router.merge(metrics.router()) } else { router }
+    });
+    let mut doors = Doors { make, open: Vec::new(), certificates };
     for open in public {
         let (address, tls) = (open.listener.address().to_string(), open.listener.has_tls());
-        let mut router = client_api::router(&state, open.listening).merge(health.router());
-        if open.listening.metrics {
-            router = router.merge(metrics.router());
-        }
+        let router = Replaceable::new((doors.make)(open.listening));
+        doors.open.extend(open.item.map(|item| (item, router.clone())));
         server.serve(open.listener, router).map_err(Failure::new)?;
         tracing::info!(%address, tls, "listening");
     }
@@ -127,23 +152,31 @@ async fn start(
         let router = admin::router(admin_state.clone());
         server.serve(listener, router).map_err(Failure::new)?;
     }
-    log_start(&config);
+    let nature = Nature { addresses, engine, sandbox: sandbox.status() };
+    let status = Status::new(nature, server.watch_connections());
     let reloader = Reloader {
         source,
         environment: Environment::of_process(),
+        in_force: config.entries().to_vec(),
         current: config,
         handles,
         level,
-        certificates,
+        doors,
         reloads,
+        status,
     };
-    Ok(Running { server, store, health, reloader, sessions, stopping })
+    Ok(Running { server, store, pulse, reloader, sessions, stopping })
 }
 
 fn log_start(config: &Config) {
     let version = env!("CARGO_PKG_VERSION");
     let server_name = &config.fixed.identity.server_name;
-    tracing::info!(version, %server_name, "the server answers requests");
+    tracing::info!(
+        MESSAGE_ID = message::STARTED,
+        version,
+        %server_name,
+        "the server answers requests"
+    );
     if config.reloadable.presentation.report_stats {
         tracing::warn!("report_stats is true, but this version reports no statistics");
     }
@@ -177,17 +210,42 @@ fn resume(stopping: &CancellationToken, accounts: user::Accounts) {
     });
 }
 
+/// Tells how many connections are left at a stop.
+async fn tell_drain(mut connections: watch::Receiver<usize>) {
+    let mut before = usize::MAX;
+    loop {
+        let left = *connections.borrow_and_update();
+        if left < before {
+            notify::status(&format!("answering the last requests; connections left: {left}"));
+            before = left;
+        }
+        tokio::time::sleep(DRAIN_INTERVAL).await;
+        if left == 0 || connections.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Running {
+    /// Starts what looks after the server until it stops.
+    fn look_after(&self) {
+        let Self { store, pulse, reloader, stopping, .. } = self;
+        spawn_until(stopping, watchdog::feed(store.clone(), pulse.clone()));
+        spawn_until(stopping, storage::watch(pulse.clone(), reloader.status.clone()));
+        spawn_until(stopping, certificates::watch(reloader.certificates()));
+        spawn_until(stopping, reloader.status.clone().keep());
+    }
+
     /// Serves until a signal or the loss of the database ends it.
     async fn until_told_to_stop(&mut self, signals: &mut Signals) -> Result<(), Failure> {
-        let health = self.health.clone();
-        let lost = health.lost();
+        let store = self.store.clone();
+        let lost = store.wait_for_end();
         tokio::pin!(lost);
         loop {
             tokio::select! {
                 told = signals.next() => match told {
                     Told::Stop => return Ok(()),
-                    Told::Reload => self.reloader.reload(),
+                    Told::Reload => self.reloader.reload(&self.server),
                 },
                 error = &mut lost => {
                     return Err(Failure::new(format!("cannot go on: {error}")));
@@ -199,10 +257,11 @@ impl Running {
     /// Lets the requests in flight be answered, writes what is left, closes the database. A second
     /// signal cuts it short.
     async fn stop(self, signals: &mut Signals) {
-        notify::stopping();
+        let grace = self.reloader.current.reloadable.limits.stop_timeout;
+        notify::stopping(grace + http::CUT_TIMEOUT + CLOSE_TIMEOUT);
         tracing::info!("stopping");
         self.stopping.cancel();
-        let grace = self.reloader.current.reloadable.limits.stop_timeout;
+        tokio::spawn(tell_drain(self.server.watch_connections()));
         tokio::select! {
             drained = self.server.drain(grace) => {
                 if drained.cut > 0 {
@@ -211,10 +270,19 @@ impl Running {
             }
             () = signals.stop() => tracing::warn!("told to stop again: cut all requests"),
         }
+        notify::status("closing the database");
+        if timeout(CLOSE_TIMEOUT, self.close()).await.is_err() {
+            // Whatever was answered is in the database; what waits was answered to nobody.
+            tracing::warn!("the database does not let itself be closed; it is left as it is");
+        }
+        tracing::info!(MESSAGE_ID = message::STOPPED, "stopped");
+    }
+
+    /// Writes what is left and closes the database.
+    async fn close(&self) {
         if let Err(error) = self.sessions.flush_seen().await {
             tracing::warn!(%error, "last-seen times could not be written");
         }
         self.store.close().await;
-        tracing::info!("stopped");
     }
 }

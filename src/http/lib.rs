@@ -51,7 +51,7 @@ pub use listen::Listener;
 pub use passed::PassedSockets;
 pub use range::{IpRange, IpRangeError, IpRanges};
 pub use replaceable::Replaceable;
-pub use serve::{Drained, Server};
+pub use serve::{CUT_TIMEOUT, Drained, Server};
 pub use socket::Address;
 pub use system_dial::{DialSettings, Resolve, ResolveFuture, SystemDial, SystemResolver};
 pub use tls::{Certificate, Tls, TlsFiles};

@@ -33,8 +33,8 @@ use crate::{
 /// The pause after a failed accept, which mostly means that descriptors or memory are short.
 const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(50);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How long cut connections have to end: they only have to notice.
-const CUT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long cut connections have to end after the grace of a drain: they only have to notice.
+pub const CUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// All listeners with one set of limits and one end.
 #[derive(Debug)]

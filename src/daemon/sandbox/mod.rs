@@ -24,7 +24,7 @@ use std::{
 
 use config::{Config, Problem, Source, section::sandbox::Landlock};
 
-use crate::{failure::Failure, system};
+use crate::{failure::Failure, message, system};
 use enforce::{Enforced, Refusal};
 use rules::Surroundings;
 
@@ -86,7 +86,10 @@ pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure
     }
     let strict = match config.fixed.sandbox.landlock {
         Landlock::Off => {
-            tracing::warn!("the sandbox is switched off (sandbox.landlock)");
+            tracing::warn!(
+                MESSAGE_ID = message::SANDBOX_DEGRADED,
+                "the sandbox is switched off (sandbox.landlock)"
+            );
             return Ok(Sandbox::open(Standing::Off));
         }
         Landlock::Enforce => true,
@@ -101,7 +104,10 @@ pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure
              the server starts with what protection there is"
         ))),
         Err(Refusal::Kernel(reason)) => {
-            tracing::warn!("the sandbox is not closed: {reason}");
+            tracing::warn!(
+                MESSAGE_ID = message::SANDBOX_DEGRADED,
+                "the sandbox is not closed: {reason}"
+            );
             Ok(Sandbox::open(Standing::Failed { reason }))
         }
     }
