@@ -127,13 +127,15 @@ impl Probe {
     }
 
     fn programs(&self) -> Vec<Try> {
-        let script = self.inside.join("script");
-        let written = fs::write(&script, "#!/bin/sh\nexit 0\n")
-            .and_then(|()| fs::set_permissions(&script, fs::Permissions::from_mode(0o700)));
-        vec![
-            ("execute-program", execute(Path::new("/bin/true"))),
-            ("execute-state", written.and_then(|()| execute(&script))),
-        ]
+        // What is no program shows whether it may be run: an interpreter has rights of its own.
+        let none = self.inside.join("program");
+        let written = fs::write(&none, "no program")
+            .and_then(|()| fs::set_permissions(&none, fs::Permissions::from_mode(0o700)));
+        let ran = match written.and_then(|()| execute(&none)) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOEXEC as i32) => Ok(()),
+            other => other,
+        };
+        vec![("execute-program", execute(Path::new("/bin/true"))), ("execute-state", ran)]
     }
 
     fn sockets(&self) -> Vec<Try> {
