@@ -183,6 +183,20 @@ class Writer:
                     raise SystemExit("the server did not come back") from None
                 await asyncio.sleep(0.05)
 
+    async def settle(self):
+        """Waits until the server has done with whatever it took from a connection that is gone: changes are made in
+        the order in which they came, so that one that is answered has all earlier ones behind it."""
+        path = f"/_matrix/client/v3/user/{quote(self.user_id)}/account_data/org.example.settled"
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                await self.call("PUT", path, {"value": self.next})
+                return
+            except (aiohttp.ClientError, asyncio.TimeoutError):
+                if time.monotonic() > deadline:
+                    raise SystemExit("the server did not come back") from None
+                await asyncio.sleep(0.05)
+
     async def check_data(self):
         path = f"/_matrix/client/v3/user/{quote(self.user_id)}/account_data/org.example.counter"
         value = (await self.call("GET", path))["value"]
@@ -258,6 +272,7 @@ class Trial:
             await asyncio.gather(*tasks, return_exceptions=True)
         for writer in self.writers:
             await writer.retry()
+            await writer.settle()
         await self.check(token, before)
 
     async def check(self, token, before):
