@@ -2,7 +2,8 @@
 //!
 //! Each device asks for a state: with `PUT /presence`, or by syncing. A device counts while it
 //! syncs and for some time more; one that asks for `online` is `unavailable` once the user did
-//! nothing on it for a while (`presence_record` says how long). The user's state is the best of her devices'.
+//! nothing on it for a while (`presence_record` says how long). The user's state is the best of her
+//! devices'.
 //!
 //! ```text
 //!   offline ──sync, PUT──▶ online ──idle for 5 min──▶ unavailable ──does something──▶ online

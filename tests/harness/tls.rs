@@ -1,6 +1,11 @@
 //! A certificate for a listener under test, and the client's trust in it.
 
-use std::{fs, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
@@ -26,6 +31,9 @@ impl TestCertificate {
         let private_key = directory.join("private-key.pem");
         fs::write(&certificate, cert.pem()).expect("the directory is ours");
         fs::write(&private_key, signing_key.serialize_pem()).expect("the directory is ours");
+        // A key that every user can read is refused.
+        let owners = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&private_key, owners).expect("the file is ours");
         Self { certificate, private_key, der: cert.der().clone() }
     }
 

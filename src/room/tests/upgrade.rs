@@ -132,7 +132,7 @@ async fn a_room_that_cannot_be_silenced_is_replaced() {
         let levels = json!({ "users": { alice.as_str(): 50 }, "users_default": 60,
             "state_default": 50, "events": { "m.room.power_levels": 50 } });
         world.submit(&alice, &room, ("m.room.power_levels", Some(""), levels)).await.unwrap();
-        // What would silence the room lies above what alice may set; she may replace it all the same.
+        // What would silence the room lies above what alice may set.
         let new = world.rooms.upgrade(upgrade(&alice, &room, RoomVersionId::V11)).await.unwrap();
         assert!(world.rooms.is_published(&new).await.unwrap());
         assert!(!world.rooms.is_published(&room).await.unwrap());
