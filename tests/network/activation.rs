@@ -88,8 +88,9 @@ fn a_socket_with_an_unknown_name_is_refused() {
 async fn a_passed_socket_for_metrics_is_answered_whatever_the_configuration_says() {
     let directory = configured();
     let file = directory.path().join("homeserver.toml");
-    let mut text = std::fs::read_to_string(&file).expect("the file is ours");
-    text += &format!("[[listeners]]\nbind = [\"unix:{}/sock\"]\n", directory.path().display());
+    let text = std::fs::read_to_string(&file).expect("the file is ours");
+    let place = directory.path().display();
+    let text = format!("{text}[[listeners]]\nbind = [\"unix:{place}/sock\"]\n");
     std::fs::write(&file, text).expect("the file is ours");
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let target = Target::Tcp(socket.local_addr().expect("an address"));

@@ -20,8 +20,8 @@ const OF_LIBRARIES: [&str; 6] = [
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
 ];
-/// What looks like a variable and is none: of the build, capabilities, the journal's fields, Matrix's
-/// errors.
+/// What looks like a variable and is none: of the build, of capabilities, of the journal's fields,
+/// of Matrix's errors.
 const OTHERS: [&str; 4] = ["CARGO_", "CAP_", "MESSAGE_", "M_"];
 
 fn root() -> PathBuf {
