@@ -12,6 +12,7 @@ mod logging;
 mod message;
 mod metrics;
 mod notify;
+mod process_id;
 mod reload;
 mod sandbox;
 mod schema_steps;

@@ -31,7 +31,7 @@ fn every_message_has_an_entry_and_every_entry_a_message() {
     assert_eq!(entries, constants.keys().copied().collect::<Vec<_>>());
 }
 
-/// A MESSAGE_ID that nothing says explains nothing.
+/// A `MESSAGE_ID` that nothing says explains nothing.
 #[test]
 fn every_message_is_said_somewhere() {
     let sources = [

@@ -17,7 +17,9 @@ fn load(text: &str) -> Config {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     };
     write("homeserver.toml", text);
-    SECRET_FILES.iter().for_each(|name| write(name, name));
+    for name in SECRET_FILES {
+        write(name, name);
+    }
     let environment = Environment {
         directories: vec![directory.path().to_owned()],
         credentials: None,

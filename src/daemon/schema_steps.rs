@@ -27,7 +27,7 @@ pub(crate) async fn open(settings: Settings, pulse: Pulse) -> Result<Store, Open
             store = &mut opening => break store,
             Ok(()) = step.changed() => {
                 since = Instant::now();
-                tell.reset_immediately();
+                tell.reset();
             }
             _ = tell.tick() => {}
         }

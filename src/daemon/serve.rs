@@ -26,7 +26,7 @@ use crate::{
     logging::{self, LevelHandle},
     message,
     metrics::{Metrics, Reloads, Sources},
-    notify,
+    notify, process_id,
     reload::{Doors, Reloader},
     sandbox::{self, Sandbox},
     schema_steps,
@@ -48,6 +48,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs the server of this configuration until it is told to stop.
 pub(crate) fn run(source: Source) -> Result<(), Failure> {
+    process_id::correct()?;
     let config = config::load(&source, &Environment::of_process())?;
     settings::check(&config)?;
     let level = logging::begin(&config.reloadable.log_level, config.fixed.log_format)?;

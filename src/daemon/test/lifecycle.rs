@@ -3,8 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::{fs::PermissionsExt, net::UnixDatagram},
-    path::Path,
+    os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
 
@@ -89,36 +88,6 @@ fn a_reload_puts_new_settings_in_force_and_refuses_wrong_ones() {
     server.wait_for_log("10.toml:2: unknown key `registration.enable`");
     assert_eq!(register(), 401, "the old configuration is in force");
     assert_eq!(server.stop(), Some(0));
-}
-
-#[test]
-fn the_service_manager_is_told() {
-    let machine = Machine::new();
-    let socket = UnixDatagram::bind(machine.path("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-    let config = machine.text("homeserver.toml");
-    let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
-    let mut command = machine.command(program, &["serve", "-c", &config]);
-    command.env("NOTIFY_SOCKET", machine.path("notify"));
-    let mut child = command.spawn().unwrap();
-    let wait_for = |wanted: &str| {
-        loop {
-            let mut buffer = [0; 4096];
-            let length = socket.recv(&mut buffer).expect(wanted);
-            let told = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if told.lines().any(|line| line == wanted) {
-                return;
-            }
-        }
-    };
-    wait_for("READY=1");
-    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(id, Signal::SIGHUP).unwrap();
-    wait_for("RELOADING=1");
-    wait_for("READY=1");
-    nix::sys::signal::kill(id, Signal::SIGINT).unwrap();
-    wait_for("STOPPING=1");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

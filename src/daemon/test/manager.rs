@@ -1,0 +1,117 @@
+//! A service manager in small: it starts the program, hears what it is told and waits for it.
+
+use std::{
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::machine::Machine;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_matrix-homeserver");
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The manager with its one service.
+pub(crate) struct Manager<'a> {
+    machine: &'a Machine,
+    socket: UnixDatagram,
+    pub(crate) child: Child,
+}
+
+impl<'a> Manager<'a> {
+    /// Starts the service with these variables.
+    pub(crate) fn start(machine: &'a Machine, variables: &[(&str, &str)]) -> Self {
+        let config = machine.text("homeserver.toml");
+        let mut command = machine.command(Path::new(BINARY), &["serve", "-c", &config]);
+        command.envs(variables.iter().copied());
+        Self::of(machine, command)
+    }
+
+    /// Starts a command as the service.
+    pub(crate) fn of(machine: &'a Machine, mut command: Command) -> Self {
+        let path = machine.path("notify");
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let log = machine.path("log");
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        command.env("NOTIFY_SOCKET", path);
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Self { machine, socket, child }
+    }
+
+    /// The same, once the service answers requests.
+    pub(crate) fn ready(machine: &'a Machine, variables: &[(&str, &str)]) -> Self {
+        let manager = Self::start(machine, variables);
+        manager.until("READY=1");
+        manager
+    }
+
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.id(), signal).unwrap();
+    }
+
+    /// What comes within the time, if something does.
+    pub(crate) fn hear(&self, time: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(time.max(Duration::from_millis(1)))).unwrap();
+        let mut buffer = [0; 8192];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// All messages up to one that begins with this.
+    pub(crate) fn until(&self, start: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            let Some(message) = self.hear(PATIENCE) else {
+                panic!("no {start} after {heard:?}\n{}", self.machine.log());
+            };
+            let found = message.starts_with(start);
+            heard.push(message);
+            if found {
+                return heard;
+            }
+        }
+    }
+
+    /// How often it was told within the time that the service lives.
+    pub(crate) fn signs_of_life(&self, time: Duration) -> usize {
+        let start = Instant::now();
+        let mut count = 0;
+        while let Some(left) = time.checked_sub(start.elapsed()) {
+            count += usize::from(self.hear(left).is_some_and(|told| told == "WATCHDOG=1\n"));
+        }
+        count
+    }
+
+    /// Reads the configuration again: the last message, and how long it took.
+    pub(crate) fn reload(&self) -> (String, Duration) {
+        self.signal(Signal::SIGHUP);
+        self.until("RELOADING=1\nMONOTONIC_USEC=");
+        let start = Instant::now();
+        (self.until("READY=1\n").pop().unwrap(), start.elapsed())
+    }
+
+    /// Ends it in order: its exit status.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Manager<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,249 @@
+//! Reloads of the built program: what changes, what is refused, and that nobody notices.
+
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    thread,
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use rcgen::{CertificateParams, KeyPair};
+
+use crate::{
+    machine::{Machine, Ran},
+    manager::Manager,
+};
+
+/// `EX_CONFIG`.
+const BAD_CONFIGURATION: i32 = 78;
+
+/// A certificate that ends so many days from now, and its key.
+fn certificate(days: i64) -> (String, String) {
+    let date = |days: i64| {
+        let day = format!("{days} days");
+        let output = Command::new("date").args(["-u", "+%Y %m %d", "-d", &day]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let parts: Vec<u16> = text.split_whitespace().map(|part| part.parse().unwrap()).collect();
+        let small = |part: u16| u8::try_from(part).unwrap();
+        rcgen::date_time_ymd(parts[0].into(), small(parts[1]), small(parts[2]))
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (parameters.not_before, parameters.not_after) = (date(days.min(0) - 2), date(days));
+    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+fn write_certificate(machine: &Machine, directory: &str, pair: &(String, String)) {
+    machine.write(&format!("{directory}tls.pem"), &pair.0, 0o644);
+    machine.write(&format!("{directory}tls.key"), &pair.1, 0o600);
+}
+
+/// A plain listener that answers nothing but its health, one with TLS, and more.
+fn configure_tls(machine: &Machine, more: &str) {
+    let text = format!(
+        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
+         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\nresources = [\"health\"]\n\
+         [[listeners]]\nbind = [\"unix:{}\"]\n\
+         tls = {{ certificate = \"tls.pem\", private_key = \"tls.key\" }}\n{more}",
+        machine.text("state"),
+        machine.port,
+        machine.text("tls.sock"),
+    );
+    machine.write("homeserver.toml", &text, 0o600);
+}
+
+/// What `config check` says, which is what a reload says.
+fn check(machine: &Machine) -> Ran {
+    machine.run_configured(&["config", "check"])
+}
+
+#[test]
+fn reloads_good_and_bad_lose_no_request() {
+    const CLIENTS: usize = 4;
+    let machine = Machine::new();
+    let mut manager = Manager::ready(&machine, &[]);
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let mut times = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !stop.load(SeqCst) {
+                    let (status, _) = machine.request("GET /health", None);
+                    assert_eq!(status, 200);
+                    answered.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for round in 0..10 {
+            let before = answered.load(SeqCst);
+            let bad = round % 2 == 1;
+            let text = if bad {
+                "[limits]\nstream = 1\n".to_owned()
+            } else {
+                format!("[limits]\nstreams = {}\nconnections = {}\n", 100 + round, 20 + round)
+            };
+            machine.write("conf.d/10.toml", &text, 0o600);
+            let (status, time) = manager.reload();
+            times.push(time);
+            let refused = "10.toml:2: unknown key `limits.stream`; did you mean `limits.streams`?";
+            assert_eq!(status.contains(refused), bad, "{status}");
+            while answered.load(SeqCst) < before + 10 {
+                thread::yield_now();
+            }
+        }
+        stop.store(true, SeqCst);
+    });
+    times.sort_unstable();
+    // The machine may be busy, so that not each of them is as quick as it can be.
+    assert!(times[0] < Duration::from_millis(100), "{times:?}");
+    assert!(machine.log().contains("limits.streams = 108 is in force"), "{}", machine.log());
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn what_needs_a_restart_is_named_until_it_is_taken_back() {
+    let machine = Machine::new();
+    let manager = Manager::ready(&machine, &[]);
+    machine.write("conf.d/10.toml", "[cache]\nmemory = \"32 MiB\"\n", 0o600);
+    let waits = |status: &str| status.contains("needs a restart: cache.memory; version");
+    let (status, _) = manager.reload();
+    assert!(waits(&status), "{status}");
+    assert!(machine.log().contains("cache.memory = \"32 MiB\" needs a restart"));
+    // Nothing has changed since, and it waits still; also when the next one is refused.
+    assert!(waits(&manager.reload().0));
+    machine.write("conf.d/20.toml", "colour = 1\n", 0o600);
+    assert!(waits(&manager.reload().0));
+    fs::remove_file(machine.path("conf.d/20.toml")).unwrap();
+    fs::remove_file(machine.path("conf.d/10.toml")).unwrap();
+    let (status, _) = manager.reload();
+    assert!(!status.contains("restart"), "{status}");
+}
+
+#[test]
+fn what_a_listener_answers_is_changed_by_a_reload() {
+    const VERSIONS: &str = "GET /_matrix/client/versions";
+    let machine = Machine::new();
+    let manager = Manager::ready(&machine, &[]);
+    assert_eq!(machine.request(VERSIONS, None).0, 200);
+    let listener = |resource: &str, port: u16| {
+        let text =
+            format!("[[listeners]]\nbind = [\"127.0.0.1:{port}\"]\nresources = [\"{resource}\"]\n");
+        machine.write("conf.d/10.toml", &text, 0o600);
+        manager.reload().0
+    };
+    assert!(!listener("health", machine.port).contains("restart"));
+    assert_eq!(machine.request(VERSIONS, None).0, 404);
+    // At another place nothing of it can be in force.
+    let status = listener("client", machine.port - 1);
+    let named = "needs a restart: listeners.bind, listeners.resources; version";
+    assert!(status.contains(named), "{status}");
+    assert_eq!(machine.request(VERSIONS, None).0, 404);
+    assert!(!listener("client", machine.port).contains("restart"));
+    assert_eq!(machine.request(VERSIONS, None).0, 200);
+}
+
+#[test]
+fn a_key_and_a_certificate_are_credentials_and_are_read_again() {
+    let machine = Machine::new();
+    configure_tls(&machine, "");
+    write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(5));
+    let credentials = machine.text("credentials");
+    let mut manager = Manager::ready(&machine, &[("CREDENTIALS_DIRECTORY", &credentials)]);
+    let log = machine.log();
+    let expires = |days: i64| {
+        format!("the certificate {credentials}/matrix-homeserver.tls.pem expires in {days} days")
+    };
+    assert!(log.contains(&expires(4)) || log.contains(&expires(5)), "{log}");
+    write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(9));
+    manager.reload();
+    let log = machine.log();
+    assert!(log.contains(&expires(8)) || log.contains(&expires(9)), "{log}");
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_refused_at_the_start_and_at_a_reload() {
+    let machine = Machine::new();
+    configure_tls(&machine, "");
+    let good = certificate(100);
+    write_certificate(&machine, "", &good);
+    let manager = Manager::ready(&machine, &[]);
+    let key_of_another = (good.0.clone(), certificate(100).1);
+    let cases = [
+        (certificate(-3), "tls.pem expired "),
+        (key_of_another, "does not belong to the certificate"),
+        ((good.0.clone(), "nonsense".to_owned()), "tls.key: no PEM private key in the file"),
+        (("nonsense".to_owned(), good.1.clone()), "tls.pem: no PEM certificate in the file"),
+    ];
+    for (pair, reason) in cases {
+        write_certificate(&machine, "", &pair);
+        let ran = check(&machine);
+        let line = ran.failed(BAD_CONFIGURATION).to_owned();
+        assert!(line.contains("homeserver.toml:9: `listeners.tls.certificate`"), "{line}");
+        assert!(line.contains(reason), "{line}");
+        let (status, _) = manager.reload();
+        let refused = "RELOAD REFUSED, the old configuration is in force: ";
+        assert!(status.contains(refused) && status.contains(reason), "{status}");
+        assert_eq!(machine.request("GET /health", None).0, 200);
+    }
+    write_certificate(&machine, "", &good);
+    machine.write("tls.key", &good.1, 0o644);
+    assert!(check(&machine).failed(BAD_CONFIGURATION).contains("every user can read"));
+    fs::remove_file(machine.path("tls.key")).unwrap();
+    assert!(check(&machine).failed(BAD_CONFIGURATION).contains("No such file"));
+    let started = machine.run_configured(&["serve"]);
+    assert!(started.failed(BAD_CONFIGURATION).contains("tls.key: No such file"), "{started:?}");
+    write_certificate(&machine, "", &good);
+    assert!(!manager.reload().0.contains("REFUSED"));
+}
+
+#[test]
+fn a_credential_that_is_missing_or_malformed_is_named() {
+    let machine = Machine::new();
+    let credential = "credentials/matrix-homeserver.secret";
+    fs::remove_file(machine.path("secret")).unwrap();
+    machine.write(credential, "first", 0o600);
+    let directory = machine.text("credentials");
+    let manager = Manager::ready(&machine, &[("CREDENTIALS_DIRECTORY", &directory)]);
+    let refused = |reason: &str| {
+        let (status, _) = manager.reload();
+        let key = "`registration.shared_secret_file` cannot take ";
+        assert!(status.contains(key) && status.contains(reason), "{status}");
+        assert_eq!(machine.request("GET /_synapse/admin/v1/register", None).0, 200);
+    };
+    machine.write(credential, "", 0o600);
+    refused("matrix-homeserver.secret: it is empty");
+    fs::write(machine.path(credential), [0xff, 0xfe]).unwrap();
+    refused("stream did not contain valid UTF-8");
+    fs::remove_file(machine.path(credential)).unwrap();
+    refused("secret: No such file");
+    let started = machine.run_configured(&["serve"]);
+    assert!(started.failed(BAD_CONFIGURATION).contains("secret: No such file"), "{started:?}");
+    machine.write(credential, "second", 0o600);
+    manager.reload();
+    let log = machine.log();
+    assert!(log.contains("registration.shared_secret_file: a new secret is in force"), "{log}");
+    for secret in ["first", "second"] {
+        assert!(!log.contains(secret), "{log}");
+        let path = format!("/proc/{}/cmdline", manager.id());
+        assert!(!fs::read_to_string(path).unwrap().contains(secret));
+    }
+}
+
+#[test]
+fn a_fragment_that_is_no_text_is_named() {
+    let machine = Machine::new();
+    let manager = Manager::ready(&machine, &[]);
+    machine.write("conf.d/50.toml", "", 0o600);
+    fs::write(machine.path("conf.d/50.toml"), b"server_name = \"\xff\"").unwrap();
+    let reason = format!("cannot read {}: it is not UTF-8 text", machine.text("conf.d/50.toml"));
+    for command in [&["config", "check"][..], &["serve"]] {
+        let ran = machine.run_configured(command);
+        assert!(ran.failed(BAD_CONFIGURATION).ends_with(&reason), "{ran:?}");
+    }
+    let (status, _) = manager.reload();
+    assert!(status.contains(&reason), "{status}");
+    manager.signal(Signal::SIGTERM);
+}

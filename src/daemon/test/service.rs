@@ -1,0 +1,197 @@
+//! What a service manager is told, from the start to the end, and what it is not told.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::{
+        ptrace,
+        signal::Signal,
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::Pid,
+};
+use store::testing::{Cluster, Stop};
+
+use crate::{machine::Machine, manager::Manager};
+
+#[test]
+fn the_whole_life_is_told_in_order() {
+    let machine = Machine::new();
+    let mut manager = Manager::start(&machine, &[]);
+    let told = manager.until("READY=1\n");
+    assert_eq!(told[0], "STATUS=opening the database\n");
+    for step in &told[1..told.len() - 1] {
+        assert!(step.starts_with("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=bringing the"), "{told:?}");
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let running = format!(
+        "READY=1\nSTATUS=version {version} answers requests; listening on 127.0.0.1:{}; sqlite; \
+         sandbox closed (Landlock ABI ",
+        machine.port
+    );
+    let ready = told.last().unwrap();
+    assert!(ready.starts_with(&running) && ready.ends_with("; 0 connections\n"), "{ready}");
+    // Not before: nobody has to try again.
+    assert_eq!(machine.request("GET /health", None).0, 200);
+    let connection = manager.until("STATUS=").pop().unwrap();
+    assert!(connection.contains("version") && connection.contains(" connection"), "{connection}");
+
+    let (reloaded, _) = manager.reload();
+    assert!(reloaded.contains("answers requests, reloaded; listening on"), "{reloaded}");
+
+    manager.signal(Signal::SIGTERM);
+    let stopping = manager.until("STOPPING=1\n").pop().unwrap();
+    // The requests' twenty seconds, those of cut connections, and the database's.
+    let time = "EXTEND_TIMEOUT_USEC=35000000\n";
+    assert_eq!(stopping, format!("STOPPING=1\n{time}STATUS=answering the last requests\n"));
+    manager.until("STATUS=closing the database\n");
+    assert_eq!(manager.child.wait().unwrap().code(), Some(0));
+    assert!(manager.hear(Duration::ZERO).is_none_or(|told| told.contains("connections left")));
+}
+
+/// A stop ends within the minute that the units leave for it, whatever is configured.
+#[test]
+fn the_time_of_a_stop_fits_the_units() {
+    let machine = Machine::new();
+    machine.configure("limits = { stop_timeout = \"41s\" }");
+    let refused = machine.run_configured(&["config", "check"]);
+    assert!(refused.failed(78).contains("`limits.stop_timeout` must lie between"), "{refused:?}");
+    machine.configure("limits = { stop_timeout = \"40s\" }");
+    let manager = Manager::ready(&machine, &[]);
+    manager.signal(Signal::SIGTERM);
+    let told = manager.until("STOPPING=1\n").pop().unwrap();
+    assert!(told.contains("EXTEND_TIMEOUT_USEC=55000000\n"), "{told}");
+    let unit =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd/matrix-homeserver.service");
+    assert!(fs::read_to_string(unit).unwrap().contains("\nTimeoutStopSec=60s\n"));
+}
+
+#[test]
+fn a_long_step_of_the_schema_extends_the_start() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database();
+    let mut psql = Command::new("psql")
+        .args(["-X", "-q", "-t", "-A", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = psql.stdin.take().unwrap();
+    let sql = "CREATE TABLE schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);\n\
+               INSERT INTO schema_version VALUES (1, 0); BEGIN;\n\
+               SELECT 'locked' FROM schema_version FOR UPDATE;\n";
+    input.write_all(sql.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(psql.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "locked\n");
+    let machine = Machine::new();
+    machine.configure(&format!("database = {{ url = \"{url}\" }}"));
+    let mut manager = Manager::start(&machine, &[]);
+    let step = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=bringing the database's schema to version ";
+    manager.until(step);
+    // And again, as long as it takes.
+    let again = manager.until(step).pop().unwrap();
+    assert!(again.contains(" s now\n") && !again.contains(" 0 s now"), "{again}");
+    drop(input);
+    psql.wait().unwrap();
+    let told = manager.until("READY=1\n");
+    assert!(told.last().unwrap().contains("; postgresql; "), "{told:?}");
+    assert!(machine.log().contains("the database's schema was brought from version 0 to version"));
+    assert_eq!(manager.stop(), Some(0));
+}
+
+/// The thread of the process that has this name.
+fn thread_of(process: Pid, name: &str) -> Pid {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let found = tasks.map(|task| task.unwrap().path()).find(|task| {
+        fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    });
+    let id = found.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
+    Pid::from_raw(id)
+}
+
+#[test]
+fn a_writer_that_hangs_starves_the_watchdog() {
+    let machine = Machine::new();
+    let mut manager = Manager::ready(&machine, &[("WATCHDOG_USEC", "4000000")]);
+    assert!(manager.signs_of_life(Duration::from_secs(7)) >= 3, "{}", machine.log());
+    let writer = thread_of(manager.id(), "store-writer");
+    ptrace::seize(writer, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(writer).unwrap();
+    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    // One may be on its way, and one more is sent before the silence is long enough.
+    assert!(manager.signs_of_life(Duration::from_secs(10)) <= 2, "{}", machine.log());
+    assert_eq!(manager.signs_of_life(Duration::from_secs(5)), 0, "{}", machine.log());
+    assert!(machine.log().contains("the writer of the database hangs"), "{}", machine.log());
+    ptrace::detach(writer, None).unwrap();
+    assert!(manager.signs_of_life(Duration::from_secs(7)) >= 2, "{}", machine.log());
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn a_process_that_stands_still_starves_the_watchdog() {
+    let machine = Machine::new();
+    let manager = Manager::ready(&machine, &[("WATCHDOG_USEC", "2000000")]);
+    assert!(manager.signs_of_life(Duration::from_secs(3)) >= 2, "{}", machine.log());
+    manager.signal(Signal::SIGSTOP);
+    manager.signs_of_life(Duration::from_millis(200));
+    assert_eq!(manager.signs_of_life(Duration::from_secs(3)), 0);
+}
+
+#[test]
+fn a_database_that_is_away_does_not_starve_it() {
+    let cluster = Cluster::start();
+    let machine = Machine::new();
+    machine.configure(&format!("database = {{ url = \"{}\" }}", cluster.create_database()));
+    let mut manager = Manager::ready(&machine, &[("WATCHDOG_USEC", "8000000")]);
+    assert!(manager.signs_of_life(Duration::from_secs(9)) >= 2, "{}", machine.log());
+    cluster.stop(Stop::Fast);
+    assert!(manager.signs_of_life(Duration::from_secs(26)) >= 4, "{}", machine.log());
+    assert!(!machine.log().contains("hangs"), "{}", machine.log());
+    cluster.resume();
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn without_a_watchdog_there_are_no_signs() {
+    let machine = Machine::new();
+    let other = [("WATCHDOG_USEC", "1000000"), ("WATCHDOG_PID", "1")];
+    let manager = Manager::ready(&machine, &other);
+    assert_eq!(manager.signs_of_life(Duration::from_secs(3)), 0);
+}
+
+/// `PrivatePIDs=yes` of systemd 257.
+#[test]
+fn a_process_of_its_own_namespace_finds_its_sockets_and_its_watchdog() {
+    let machine = Machine::new();
+    let text = format!(
+        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n",
+        machine.text("state")
+    );
+    machine.write("homeserver.toml", &text, 0o600);
+    // systemd-socket-activate passes the socket; what it says of the process is then not true.
+    let script = "exec unshare --user --map-root-user --pid --fork --kill-child \
+                  env LISTEN_PID=4372 WATCHDOG_PID=4372 WATCHDOG_USEC=2000000 \"$@\"";
+    let address = format!("127.0.0.1:{}", machine.port);
+    let mut command = machine.command(Path::new("systemd-socket-activate"), &[]);
+    command.args(["--fdname=client", "-l", &address, "-E", "NOTIFY_SOCKET"]);
+    command.args(["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_matrix-homeserver"), "serve"]);
+    command.args(["-c", &machine.text("homeserver.toml")]);
+    let manager = Manager::of(&machine, command);
+    // The first connection starts it.
+    while TcpStream::connect(&address).is_err() {
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    let ready = manager.until("READY=1\n").pop().unwrap();
+    assert!(ready.contains(&format!("listening on {address}; ")), "{ready}");
+    assert!(manager.signs_of_life(Duration::from_secs(4)) >= 2, "{}", machine.log());
+    assert_eq!(machine.request("GET /health", None).0, 200);
+}
