@@ -9,6 +9,7 @@ mod egress;
 mod exposition;
 mod failures;
 mod filter;
+mod journal;
 mod lifecycle;
 mod machine;
 mod manager;
