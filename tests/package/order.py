@@ -20,7 +20,7 @@ ALL = [
     confinement.secrets_come_as_credentials,
     confinement.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
-    #     shows.watchdog_restarts_a_stuck_server,
+    shows.watchdog_restarts_a_stuck_server,
     shows.reconfigure_keeps_edits_and_takes_postgresql,
     shows.postgresql_knows_the_server_by_its_user,
     shows.autopkgtest_passes,

@@ -168,6 +168,11 @@ def reload_refuses_a_bad_change(world):
     expect(machine.show(SERVICE, "MainPID") == pid, "another process")
     told = machine.run(f"journalctl --unit {SERVICE} --lines 30 --output cat").stdout
     expect(f"{bad}:3" in told and "enabeld" in told, "the journal does not say what is wrong:", told)
+    status = machine.show(SERVICE, "StatusText")
+    expect("RELOAD REFUSED" in status, "the status does not say so:", status)
+    explained = machine.run(f"journalctl --unit {SERVICE} --catalog").stdout
+    for subject in ("answers requests", "reload of the configuration was applied", "was refused"):
+        expect("Subject: " in explained and subject in explained, "not explained:", subject, explained[-3000:])
     machine.run(f"rm {bad}; systemctl reload {SERVICE}")
 
 
@@ -204,7 +209,7 @@ def watchdog_restarts_a_stuck_server(world):
     told = machine.run(f"journalctl --unit {SERVICE} --output cat --lines 60").stdout
     expect("Watchdog timeout" in told, told)
     messages_are_there(world)
-    machine.run("rm /run/systemd/system/matrix-homeserver.service.d/test.conf; systemctl daemon-reload")
+    machine.run("rm -r /run/systemd/system/matrix-homeserver.service.d; systemctl daemon-reload")
 
 
 def reconfigure_keeps_edits_and_takes_postgresql(world):
