@@ -122,7 +122,7 @@ fn fields() -> impl for<'writer> FormatFields<'writer> {
 
 /// Whether standard error is the very stream that the service manager connected to the journal, see
 /// systemd.exec(5).
-fn leads_to_journal() -> bool {
+pub(crate) fn leads_to_journal() -> bool {
     let Some(stream) = std::env::var(JOURNAL_STREAM).ok() else { return false };
     let Ok(status) = fstat(std::io::stderr().as_fd()) else { return false };
     stream == format!("{}:{}", status.st_dev, status.st_ino)

@@ -40,8 +40,10 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            // Lines without a level count as information in the journal, see sd-daemon(3).
+            let level = if logging::leads_to_journal() { "<3>" } else { "" };
             for line in failure.message.lines() {
-                eprintln!("matrix-homeserver: {line}");
+                eprintln!("{level}matrix-homeserver: {line}");
             }
             ExitCode::from(failure.status)
         }

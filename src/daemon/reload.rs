@@ -172,6 +172,12 @@ impl Refusal {
         for (id, line) in &self.0 {
             tracing::error!(MESSAGE_ID = *id, "the new configuration is not used: {line}");
         }
+        if self.0.iter().any(|(_, line)| line.contains("Permission denied")) {
+            tracing::info!(
+                "the sandbox leaves the directories that the configuration named at the start; \
+                 files in others can be read after a restart"
+            );
+        }
     }
 }
 
