@@ -1,8 +1,8 @@
 //! Secrets: values that no log, error or listing shows, and the files that they come from.
 //!
-//! A key `NAME_file` names a file, and so do those of TLS. A relative path is first looked for as the credential
-//! `matrix-homeserver.PATH` of the service manager, then in the configuration directory. No secret
-//! may lie in a file that every user can read.
+//! A key `NAME_file` names a file, and so do those of TLS. A relative path is first looked for as
+//! the credential `matrix-homeserver.PATH` of the service manager, then in the configuration
+//! directory. No secret may lie in a file that every user can read.
 
 use std::{
     fmt, fs, io,

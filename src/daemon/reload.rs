@@ -217,8 +217,8 @@ impl Changes {
     }
 }
 
-/// What is in force once `new` was applied, and what of it differs. `places` says which listeners of
-/// the new configuration run.
+/// What is in force once `new` was applied, and what of it differs. `places` says which listeners
+/// of the new configuration run.
 fn compare(in_force: &[Entry], new: &[Entry], places: &[bool]) -> (Vec<Entry>, Changes) {
     let (mut result, mut changes) = (Vec::new(), Changes::default());
     let covered = |entry: &Entry| {

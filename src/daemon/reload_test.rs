@@ -1,4 +1,5 @@
-//! What a reload does to the settings of all crates, key by key of the sample, against what it says.
+//! What a reload does to the settings of all crates, key by key of the sample, against what it
+//! says.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

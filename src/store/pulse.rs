@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn a_thread_that_does_nothing_ages_and_a_sign_makes_it_young() {
         let pulse = Pulse::default();
-        let (told, heard) = std::sync::mpsc::channel();
-        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (told, heard) = std::sync::mpsc::sync_channel(1);
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
         let ours = pulse.clone();
         let thread = std::thread::spawn(move || {
             adopt(ours);

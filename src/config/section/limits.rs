@@ -1,12 +1,12 @@
-//! `[limits]`: how much of the server one client may take. Changed by a reload, for connections that
-//! come after it.
+//! `[limits]`: how much of the server one client may take. Changed by a reload, for connections
+//! that come after it.
 
 use std::time::Duration;
 
 use crate::{reader::Reader, unit::Size};
 
-/// What is left for requests at a stop of the time that the units leave for it (`TimeoutStopSec=60s`),
-/// once the rest is done in its own limits.
+/// What is left for requests at a stop of the time that the units leave for it
+/// (`TimeoutStopSec=60s`), once the rest is done in its own limits.
 const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(40);
 
 /// The section.

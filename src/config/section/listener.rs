@@ -1,7 +1,7 @@
 //! `[[listeners]]`: where the server listens and what it answers there.
 //!
-//! Where it listens, and whether it speaks TLS there, is fixed at the start. What it answers at such
-//! a place, and with which certificate, is changed by a reload.
+//! Where it listens, and whether it speaks TLS there, is fixed at the start. What it answers at
+//! such a place, and with which certificate, is changed by a reload.
 
 use std::path::PathBuf;
 

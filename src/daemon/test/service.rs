@@ -1,14 +1,6 @@
 //! What a service manager is told, from the start to the end, and what it is not told.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, io::Write, net::TcpStream, path::Path, thread, time::Duration};
 
 use nix::{
     sys::{
@@ -18,7 +10,7 @@ use nix::{
     },
     unistd::Pid,
 };
-use store::testing::{Cluster, Stop};
+use store::testing::{Cluster, SchemaHold, Stop};
 
 use crate::{machine::Machine, manager::Manager};
 
@@ -78,20 +70,7 @@ fn the_time_of_a_stop_fits_the_units() {
 fn a_long_step_of_the_schema_extends_the_start() {
     let cluster = Cluster::start();
     let url = cluster.create_database();
-    let mut psql = Command::new("psql")
-        .args(["-X", "-q", "-t", "-A", &url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = psql.stdin.take().unwrap();
-    let sql = "CREATE TABLE schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);\n\
-               INSERT INTO schema_version VALUES (1, 0); BEGIN;\n\
-               SELECT 'locked' FROM schema_version FOR UPDATE;\n";
-    input.write_all(sql.as_bytes()).unwrap();
-    let mut line = String::new();
-    BufReader::new(psql.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "locked\n");
+    let hold = SchemaHold::of(&url);
     let machine = Machine::new();
     machine.configure(&format!("database = {{ url = \"{url}\" }}"));
     let mut manager = Manager::start(&machine, &[]);
@@ -100,8 +79,7 @@ fn a_long_step_of_the_schema_extends_the_start() {
     // And again, as long as it takes.
     let again = manager.until(step).pop().unwrap();
     assert!(again.contains(" s now\n") && !again.contains(" 0 s now"), "{again}");
-    drop(input);
-    psql.wait().unwrap();
+    drop(hold);
     let told = manager.until("READY=1\n");
     assert!(told.last().unwrap().contains("; postgresql; "), "{told:?}");
     assert!(machine.log().contains("the database's schema was brought from version 0 to version"));

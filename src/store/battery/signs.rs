@@ -43,7 +43,7 @@ async fn oldest_during(
 async fn a_writer_that_hangs_gives_none() {
     let database = Database::sqlite();
     let (store, pulse) = open(database.settings()).await;
-    let (release, wait) = mpsc::channel::<()>();
+    let (release, wait) = mpsc::sync_channel::<()>(1);
     let wait = Mutex::new(wait);
     let hanging = store.enqueue(move |_| Ok::<_, Error>(wait.lock().recv().is_ok()));
     let hanging = hanging.await.unwrap();

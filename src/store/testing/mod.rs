@@ -5,6 +5,7 @@ mod cluster;
 mod database;
 mod directory;
 mod doubles;
+mod hold;
 
 use std::future::Future;
 
@@ -12,6 +13,7 @@ pub use cluster::{Cluster, Stop};
 pub use database::Database;
 pub use directory::Directory;
 pub use doubles::{ManualClock, SeededRandom};
+pub use hold::SchemaHold;
 
 use crate::{Settings, Store};
 
