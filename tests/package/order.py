@@ -1,6 +1,7 @@
 """All shows, in the order in which an administrator meets what they show."""
 
 import confinement
+import probes
 import shows
 
 ALL = [
@@ -11,6 +12,7 @@ ALL = [
     shows.install_without_a_name_is_quiet,
     shows.install_takes_the_name_from_debconf,
     confinement.units_are_clean_and_closed,
+    probes.the_sandbox_is_closed_where_it_should_be,
     shows.first_request_starts_the_server,
     shows.a_user_sends_a_message,
     shows.reload_applies_a_good_change,
