@@ -51,7 +51,7 @@ impl Machine {
         let settings = DialSettings { ranges, timeout: Duration::from_mins(5) };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let dial = SystemDial::new(Arc::clone(&settings), Names);
-        let machine = Self { directory, settings, broker: Broker::new(dial, limits) };
+        let machine = Self { directory, settings, broker: Broker::new(dial, limits, |_, _, _| {}) };
         machine.listen(&machine.broker);
         machine
     }
@@ -202,7 +202,7 @@ async fn a_broker_that_is_gone_is_named_and_used_again_when_it_comes_back() {
     assert!(text.contains(machine.path().to_str().unwrap()), "{text}");
     assert!(text.contains("No such file"), "{text}");
     let dial = SystemDial::new(Arc::clone(&machine.settings), Names);
-    let successor = Broker::new(dial, BrokerLimits::default());
+    let successor = Broker::new(dial, BrokerLimits::default(), |_, _, _| {});
     machine.listen(&successor);
     assert!(carries(machine.dial("server.test", port).await.outcome.unwrap()).await);
 }
@@ -394,18 +394,18 @@ async fn a_full_queue_is_waited_for() {
 async fn several_descriptors_are_an_error_and_closed() {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     let both = [writer.as_fd(), writer.as_fd(), writer.as_fd()];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(&both)));
-    let bytes = [std::io::IoSlice::new(b"x")];
+    let bytes = [io::IoSlice::new(b"x")];
     sendmsg(&ours, &bytes, &mut control, SendFlags::empty()).unwrap();
     let error = descriptor::receive(&theirs, &mut [0; 8]).await.unwrap_err();
     assert!(error.to_string().starts_with("several descriptors came"), "{error}");
     drop(writer);
     // The end of the pipe comes once nobody has its other end.
-    let ended = std::thread::spawn(move || std::io::read_to_string(reader).unwrap());
+    let ended = std::thread::spawn(move || io::read_to_string(reader).unwrap());
     assert_eq!(ended.join().unwrap(), "");
 }
 
