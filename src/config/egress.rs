@@ -1,12 +1,20 @@
-//! The broker's part of the configuration: `[egress]`, and `[log]` for its own log.
+//! The broker's part of the configuration: `[egress]`, `[log]` for its own log, and of `[sandbox]`
+//! how strictly its sandbox is closed.
 //!
 //! The broker runs as a user of its own, who may read no secret. So it reads the same layers as the
-//! server, but takes these two sections alone: no key of another section is looked at, and no file
+//! server, but takes these three sections alone: no key of another section is looked at, and no file
 //! that a key names is opened. A layer that this user may not read is left out and named; the
 //! server, which reads everything, refuses an `[egress]` in such a file (see [`hidden`]), so that
-//! nothing of it can be lost. A directory that cannot be listed is an error.
+//! nothing of it can be lost; what is lost of `[sandbox]` leaves the broker the stricter. A directory
+//! that cannot be listed is an error, and so is a file that its user may read, but its sandbox does
+//! not: what it says must not be lost either.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{AccessFlags, access};
 
 use crate::{
     Entry, Environment, Problem, Problems, Source, fragment, layer,
@@ -15,12 +23,16 @@ use crate::{
     section::{
         egress::{self, Egress},
         log::{self, Log},
+        sandbox::{self, Landlock},
     },
     tree::{self, Table},
 };
 
 /// The name of the section.
 const SECTION: &str = "egress";
+/// That of the one whose paths are the server's alone, and the key that is not.
+const SANDBOX: &str = "sandbox";
+const LANDLOCK: &str = "landlock";
 
 /// What the broker goes by.
 #[derive(Clone, Debug)]
@@ -29,7 +41,11 @@ pub struct EgressConfig {
     pub egress: Egress,
     /// `[log]`.
     pub log: Log,
-    /// Files of the configuration that this process may not read.
+    /// How strictly the broker's sandbox is closed.
+    pub landlock: Landlock,
+    /// The files of the configuration.
+    pub files: Vec<PathBuf>,
+    /// Those of the configuration that this process may not read.
     pub unread: Vec<PathBuf>,
     entries: Vec<Entry>,
 }
@@ -41,7 +57,7 @@ impl EgressConfig {
         crate::problem_of(&self.entries, path, None, reason)
     }
 
-    /// Every key of both sections with its value and origin.
+    /// Every key that the broker goes by, with its value and origin.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -51,27 +67,38 @@ impl EgressConfig {
 pub fn load_egress(source: &Source, environment: &Environment) -> Result<EgressConfig, Problems> {
     let (mut problems, mut unread) = (Vec::new(), Vec::new());
     let mut table = Table::new();
-    for path in layer::files(source, environment, &mut problems) {
-        match fs::File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => unread.push(path),
-            _ => tree::merge(&mut table, fragment::read(&path, &mut problems)),
+    let files = layer::files(source, environment, &mut problems);
+    for path in &files {
+        if is_forbidden(path) {
+            unread.push(path.clone());
+        } else {
+            tree::merge(&mut table, fragment::read(path, &mut problems));
         }
     }
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    table.retain(|key, _| [SECTION, "log"].contains(&key.as_str()));
+    table.retain(|key, _| [SECTION, "log", SANDBOX].contains(&key.as_str()));
     // No secret is asked for, so that it does not matter where they would be.
     let context = Context::new(SecretPlaces { credentials: None, configuration: PathBuf::new() });
     let mut top = Reader::new(&context, &table);
     let egress = egress::read(&mut top.section(SECTION));
     let log = log::read(&mut top.section("log"));
+    let landlock = sandbox::read(&mut top.section(SANDBOX)).landlock;
     drop(top);
-    let Found { entries, problems, .. } = context.finish();
+    let Found { mut entries, problems, .. } = context.finish();
+    entries.retain(|entry| entry.table != SANDBOX || entry.key == LANDLOCK);
     if problems.is_empty() {
-        return Ok(EgressConfig { egress, log, unread, entries });
+        return Ok(EgressConfig { egress, log, landlock, files, unread, entries });
     }
     Err(Problems(problems))
+}
+
+/// Whether this user may not read the file. A sandbox, which access(2) knows nothing of, is another
+/// matter.
+fn is_forbidden(path: &Path) -> bool {
+    let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    fs::File::open(path).is_err_and(denied) && access(path, AccessFlags::R_OK).is_err()
 }
 
 /// Keys of `[egress]` that the broker may be unable to read, because not every user can.

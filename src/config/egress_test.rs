@@ -73,6 +73,25 @@ fn the_broker_looks_at_its_sections_alone() {
 }
 
 #[test]
+fn the_broker_is_as_strict_as_the_server() {
+    let machine = Machine::new();
+    assert_eq!(machine.broker().unwrap().landlock, Landlock::Enforce);
+    machine.write(
+        "conf.d/10.toml",
+        "[sandbox]\nlandlock = \"best-effort\"\nread_paths = [\"/srv/x\"]\n",
+    );
+    let config = machine.broker().unwrap();
+    assert_eq!(config.landlock, Landlock::BestEffort);
+    let entries: Vec<_> = config.entries().iter().map(Entry::path).collect();
+    assert!(entries.contains(&"sandbox.landlock".to_owned()), "{entries:?}");
+    assert!(!entries.contains(&"sandbox.read_paths".to_owned()), "{entries:?}");
+    let names: Vec<_> = config.files.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["homeserver.toml", "10.toml"]);
+    machine.write("conf.d/10.toml", "[sandbox]\nlandlock = \"of\"\n");
+    assert!(machine.broker().unwrap_err().starts_with("conf.d/10.toml:2: `sandbox.landlock`"));
+}
+
+#[test]
 fn what_is_wrong_in_its_sections_has_its_line() {
     let machine = Machine::new();
     machine.write("conf.d/10.toml", "[egress]\nip_range_denyList = []\nconnect_timeout = \"1h\"\n");

@@ -1,19 +1,30 @@
 //! `egress-broker`: the process that connects for a server without a network, see `http::Broker`.
 //!
 //! ```text
-//! configuration → log → socket → READY ─ SIGHUP ─▶ RELOADING → READY
-//!                                  └─ SIGTERM ─▶ STOPPING → drain
+//! configuration → log → socket → sandbox → READY ─ SIGHUP ─▶ RELOADING → READY
+//!                                            └─ SIGTERM ─▶ STOPPING → drain
 //! ```
 //!
-//! It goes by `[egress]` and `[log]` alone, and starts whatever secrets it may not read; see
-//! `config::load_egress`. Invariant: a reload that is wrong changes nothing.
+//! It goes by `[egress]`, `[log]` and `sandbox.landlock` alone, and starts whatever secrets it may
+//! not read; see `config::load_egress`. Invariant: a reload that is wrong changes nothing.
+//!
+//! Its sandbox grants files of the resolver by themselves, such as /etc/resolv.conf, so that one
+//! that was replaced cannot be read. It ends then where the service manager holds its socket, and
+//! is started again by the next request: nothing is lost, for it keeps nothing.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use config::{Effect, EgressConfig, Environment, Source};
 use http::{
-    Bind, Broker, BrokerLimits, DialSettings, Listener, PassedSockets, SystemDial, SystemResolver,
+    Bind, Broker, BrokerLimits, DialSettings, IpRange, Listener, PassedSockets, SystemDial,
+    SystemResolver, Target,
 };
 use sd_notify::NotifyState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -21,7 +32,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::{
     failure::Failure,
     logging::{self, LevelHandle},
-    notify, settings,
+    message, notify,
+    sandbox::{self, Sandbox},
+    settings,
     signals::{Signals, Told},
     system::raise_descriptor_limit,
 };
@@ -42,13 +55,16 @@ pub(crate) fn run(source: Source, socket: Option<&Path>) -> Result<(), Failure> 
         .map_err(|reason| Failure::from(config.problem("log.level", &reason)))?;
     let level = logging::begin_as(IDENTIFIER, &config.log.level, config.log.format)?;
     raise_descriptor_limit();
-    let listeners = open(socket)?;
+    let socket = socket.map(std::path::absolute).transpose().map_err(Failure::new)?;
+    let listeners = open(socket.as_deref())?;
+    let sandbox = sandbox::close_broker(&config, &source, socket.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let settings = Arc::new(ArcSwap::from_pointee(dial));
     let reloader = Reloader { source, environment, current: config, settings, level };
-    runtime.block_on(serve(listeners, reloader))
+    let walls = Walls { sandbox, is_passed: socket.is_none() };
+    runtime.block_on(serve(listeners, reloader, walls))
 }
 
 /// The broker's sockets: the one of the command line, else those that were passed.
@@ -56,10 +72,7 @@ fn open(socket: Option<&Path>) -> Result<Vec<Listener>, Failure> {
     // The variables of passed sockets are taken before any thread starts.
     let mut passed = PassedSockets::from_environment().map_err(Failure::new)?;
     let bind = match socket {
-        Some(path) => {
-            let path = std::path::absolute(path).map_err(Failure::new)?;
-            format!("unix:{}?mode=600", path.display()).parse()
-        }
+        Some(path) => format!("unix:{}?mode=600", path.display()).parse(),
         None => Ok(Bind::Passed { name: EGRESS.to_owned() }),
     };
     let bind: Bind = bind.map_err(Failure::new)?;
@@ -68,18 +81,23 @@ fn open(socket: Option<&Path>) -> Result<Vec<Listener>, Failure> {
     Ok(listeners)
 }
 
-async fn serve(listeners: Vec<Listener>, mut reloader: Reloader) -> Result<(), Failure> {
+async fn serve(
+    listeners: Vec<Listener>,
+    mut reloader: Reloader,
+    walls: Walls,
+) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let dial = SystemDial::new(Arc::clone(&reloader.settings), SystemResolver);
-    let broker = Broker::new(dial, BrokerLimits::default());
+    let broker = Broker::new(dial, BrokerLimits::default(), tell_denied);
     for listener in listeners {
         let address = listener.address().to_string();
         broker.serve(listener).map_err(Failure::new)?;
         tracing::info!(%address, "the broker connects for others");
     }
     tell_unread(&reloader.current);
-    notify::ready("connecting for others");
+    notify::ready(&format!("connecting for others; {}", walls.sandbox.status()));
     let mut watchdog = watchdog();
+    let mut outdated = pin!(walls.outdated());
     loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -87,6 +105,11 @@ async fn serve(listeners: Vec<Listener>, mut reloader: Reloader) -> Result<(), F
                 Told::Reload => reloader.reload(),
             },
             () = tick(watchdog.as_mut()) => alive(),
+            path = &mut outdated => {
+                let path = path.display();
+                tracing::info!(%path, "a file was replaced: the next request starts the broker anew");
+                break;
+            }
         }
     }
     notify::stopping(STOP_TIMEOUT);
@@ -100,6 +123,35 @@ async fn serve(listeners: Vec<Listener>, mut reloader: Reloader) -> Result<(), F
         () = signals.stop() => tracing::warn!("told to stop again: cut all requests"),
     }
     Ok(())
+}
+
+/// The sandbox, and whether the service manager starts the broker when it is asked again.
+struct Walls {
+    sandbox: Sandbox,
+    is_passed: bool,
+}
+
+impl Walls {
+    /// Waits for a replaced file because of which the broker is better started anew.
+    async fn outdated(&self) -> PathBuf {
+        if !self.is_passed {
+            self.sandbox.watch().await;
+            std::future::pending::<()>().await;
+        }
+        self.sandbox.replaced().await
+    }
+}
+
+/// Who looks for a wrong range finds it in the log.
+fn tell_denied(target: &Target, address: IpAddr, range: &IpRange) {
+    tracing::info!(
+        MESSAGE_ID = message::EGRESS_DENIED,
+        // `target` would be the name of this module in the journal.
+        destination = %target,
+        %address,
+        %range,
+        "refused a connection into a denied range"
+    );
 }
 
 /// How often the service manager wants to hear that the broker lives: twice as often as it says.

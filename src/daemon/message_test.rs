@@ -42,6 +42,7 @@ fn every_message_is_said_somewhere() {
         include_str!("certificates.rs"),
         include_str!("watchdog.rs"),
         include_str!("sandbox/mod.rs"),
+        include_str!("egress.rs"),
     ];
     for name in constants().values() {
         let said = format!("message::{name}");

@@ -38,7 +38,7 @@ mod unix;
 
 pub use bind::Bind;
 pub use body::{BodyError, BodyLimit, collect};
-pub use broker::{Broker, BrokerDial, BrokerLimits};
+pub use broker::{Broker, BrokerDial, BrokerLimits, TellDenied};
 pub use connection::{Connection, Peer};
 pub use dial::{
     Attempt, AttemptFuture, Candidate, Dial, DialError, DialFuture, Dialled, Fate, Target,

@@ -77,7 +77,8 @@ pub(super) fn restrict(plan: &Plan, strict: bool) -> Result<Enforced, Refusal> {
     let granted =
         opened.iter().map(|(rule, _)| format!("{:?} {}", rule.rights, rule.path.display()));
     let granted = granted.collect();
-    let alone = opened.iter().filter(|(rule, _)| rule.alone).map(|(rule, _)| rule.path.clone());
+    // A file that is not there yet can come to be, and is not granted then.
+    let alone = plan.rules.iter().filter(|rule| rule.alone).map(|rule| rule.path.clone());
     let alone = alone.collect();
     let process = |rule: &Rule| rule.path.starts_with("/proc");
     let held = opened.into_iter().filter(|(rule, _)| process(rule)).map(|(_, file)| file).collect();

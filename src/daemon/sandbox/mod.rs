@@ -22,14 +22,16 @@ use std::{
     time::Duration,
 };
 
-use config::{Config, Problem, Source, section::sandbox::Landlock};
+use config::{Config, EgressConfig, Problem, Source, section::sandbox::Landlock};
 
 use crate::{failure::Failure, message, system};
 use enforce::{Enforced, Refusal};
-use rules::Surroundings;
+use rules::{Plan, Surroundings};
 
 /// How often is looked whether a file was replaced that is granted alone.
 const WATCH_INTERVAL: Duration = Duration::from_mins(1);
+/// The same where somebody waits for it.
+const REPLACED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The sandbox of this process, whatever came of it.
 pub(crate) struct Sandbox {
@@ -54,7 +56,8 @@ enum Standing {
 #[derive(Clone)]
 struct Alone {
     path: PathBuf,
-    identity: (u64, u64),
+    /// None if it was not there.
+    identity: Option<(u64, u64)>,
 }
 
 /// Paths of `[sandbox]` that are not there, as the start would refuse them.
@@ -84,7 +87,36 @@ pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure
     if !config.fixed.database.url.is_embedded() {
         system::user_name();
     }
-    let strict = match config.fixed.sandbox.landlock {
+    let plan = rules::plan(config, &Surroundings::of_process(source));
+    close_by(&plan, config.fixed.sandbox.landlock).map_err(|refusal| match refusal {
+        Refusal::Path { key, reason } => config.problem(key, None, &reason).into(),
+        Refusal::Kernel(reason) => Failure::new(format!(
+            "cannot close the sandbox: {reason}; with `landlock = \"best-effort\"` in [sandbox] \
+             the server starts with what protection there is"
+        )),
+    })
+}
+
+/// Closes that of the broker, which may have made its socket by itself, or says in one line why it
+/// cannot start.
+pub(crate) fn close_broker(
+    config: &EgressConfig,
+    source: &Source,
+    socket: Option<&Path>,
+) -> Result<Sandbox, Failure> {
+    let plan = rules::broker_plan(config, socket, &Surroundings::of_process(source));
+    close_by(&plan, config.landlock).map_err(|refusal| match refusal {
+        Refusal::Path { key, reason } => config.problem(key, &reason).into(),
+        Refusal::Kernel(reason) => Failure::new(format!(
+            "cannot close the sandbox: {reason}; with `landlock = \"best-effort\"` in [sandbox], \
+             in a file that the broker's user can read, it starts with what protection there is"
+        )),
+    })
+}
+
+/// Closes it, or says in the log why it does not stand where it need not.
+fn close_by(plan: &Plan, landlock: Landlock) -> Result<Sandbox, Refusal> {
+    let strict = match landlock {
         Landlock::Off => {
             tracing::warn!(
                 MESSAGE_ID = message::SANDBOX_DEGRADED,
@@ -95,21 +127,16 @@ pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure
         Landlock::Enforce => true,
         Landlock::BestEffort => false,
     };
-    let plan = rules::plan(config, &Surroundings::of_process(source));
-    match enforce::restrict(&plan, strict) {
+    match enforce::restrict(plan, strict) {
         Ok(enforced) => Ok(Sandbox::closed(enforced)),
-        Err(Refusal::Path { key, reason }) => Err(config.problem(key, None, &reason).into()),
-        Err(Refusal::Kernel(reason)) if strict => Err(Failure::new(format!(
-            "cannot close the sandbox: {reason}; with `landlock = \"best-effort\"` in [sandbox] \
-             the server starts with what protection there is"
-        ))),
-        Err(Refusal::Kernel(reason)) => {
+        Err(Refusal::Kernel(reason)) if !strict => {
             tracing::warn!(
                 MESSAGE_ID = message::SANDBOX_DEGRADED,
                 "the sandbox is not closed: {reason}"
             );
             Ok(Sandbox::open(Standing::Failed { reason }))
         }
+        Err(refusal) => Err(refusal),
     }
 }
 
@@ -129,7 +156,7 @@ impl Sandbox {
         } else {
             tracing::info!(landlock_abi = abi, "the sandbox is closed: {done}; without {missing}");
         }
-        let alone = alone.into_iter().filter_map(Alone::new).collect();
+        let alone = alone.into_iter().map(Alone::new).collect();
         Self { standing: Standing::Closed { abi, missing }, alone, _held: held }
     }
 
@@ -156,6 +183,16 @@ impl Sandbox {
         }
     }
 
+    /// Waits until a file that is granted alone was replaced, and names it.
+    pub(crate) async fn replaced(&self) -> PathBuf {
+        loop {
+            tokio::time::sleep(REPLACED_INTERVAL).await;
+            if let Some(gone) = self.alone.iter().find(|file| file.is_replaced()) {
+                return gone.path.clone();
+            }
+        }
+    }
+
     /// Says in the log when a file that is granted alone was replaced: the new one cannot be read.
     pub(crate) fn watch(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut alone = self.alone.clone();
@@ -175,13 +212,14 @@ impl Sandbox {
 }
 
 impl Alone {
-    fn new(path: PathBuf) -> Option<Self> {
-        identity(&path).map(|identity| Self { path, identity })
+    fn new(path: PathBuf) -> Self {
+        let identity = identity(&path);
+        Self { path, identity }
     }
 
     /// Looking at a file's identity takes no right that Landlock knows.
     fn is_replaced(&self) -> bool {
-        identity(&self.path).is_some_and(|identity| identity != self.identity)
+        identity(&self.path).is_some_and(|identity| Some(identity) != self.identity)
     }
 }
 

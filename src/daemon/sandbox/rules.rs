@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use config::{Config, Environment, FRAGMENTS, Source};
+use config::{Config, EgressConfig, Environment, FRAGMENTS, Source};
 use http::Bind;
 use nix::unistd::{AccessFlags, access};
 
@@ -149,6 +149,22 @@ pub(super) fn plan(config: &Config, surroundings: &Surroundings) -> Plan {
     }
 }
 
+/// What the broker needs in these surroundings: to resolve names, and to read its part of the
+/// configuration again. It writes nothing; a socket that it made by itself it removes.
+pub(super) fn broker_plan(
+    config: &EgressConfig,
+    socket: Option<&Path>,
+    surroundings: &Surroundings,
+) -> Plan {
+    let mut rules = Rules { list: Vec::new(), surroundings };
+    if let Some(socket) = socket {
+        rules.socket(socket);
+    }
+    rules.layers(&config.files);
+    rules.resolver();
+    Plan { rules: rules.list, connects: true, abstract_sockets: surroundings.abstract_sockets }
+}
+
 struct Rules<'a> {
     list: Vec<Rule>,
     surroundings: &'a Surroundings,
@@ -230,17 +246,20 @@ impl Rules<'_> {
             _ => None,
         });
         for socket in listeners.chain([config.fixed.admin.socket.clone()]) {
-            let directory = socket.parent().unwrap_or(Path::new("/"));
-            if access(directory, AccessFlags::W_OK).is_ok() {
-                self.allow(directory, Rights::Remove);
-            }
+            self.socket(&socket);
         }
     }
 
-    /// What a reload reads.
-    fn configuration(&mut self, config: &Config) {
-        let surroundings = self.surroundings;
-        for directory in &surroundings.configuration {
+    fn socket(&mut self, socket: &Path) {
+        let directory = socket.parent().unwrap_or(Path::new("/"));
+        if access(directory, AccessFlags::W_OK).is_ok() {
+            self.allow(directory, Rights::Remove);
+        }
+    }
+
+    /// The configuration's directories and files.
+    fn layers(&mut self, files: &[PathBuf]) {
+        for directory in &self.surroundings.configuration {
             let real = directory.canonicalize();
             if real.is_ok_and(|real| is_wide(&real)) {
                 self.directory(&directory.join(FRAGMENTS));
@@ -248,7 +267,15 @@ impl Rules<'_> {
                 self.directory(directory);
             }
         }
-        if let Some(directory) = &surroundings.credentials {
+        for file in files {
+            self.file(file);
+        }
+    }
+
+    /// What a reload reads.
+    fn configuration(&mut self, config: &Config) {
+        self.layers(&[]);
+        if let Some(directory) = &self.surroundings.credentials {
             // A refresh mounts another directory at this place, below the one that is granted.
             let above = directory
                 .parent()

@@ -190,6 +190,35 @@ fn a_broker_resolves_and_connects() {
 }
 
 #[test]
+fn the_broker_itself_writes_nothing() {
+    let machine = Machine::new();
+    machine.write("etc/homeserver.toml", "[sandbox]\nwrite_paths = [\"/srv/x\"]\n");
+    machine.write("elsewhere/10.toml", "");
+    fs::create_dir(machine.path("sockets")).unwrap();
+    symlink("../../elsewhere/10.toml", machine.path("etc/conf.d/10.toml")).unwrap();
+    let source = Source::File(machine.path("etc/homeserver.toml"));
+    let config = config::load_egress(&source, &Environment::of_process()).unwrap();
+    let below = |plan: &Plan| -> Vec<_> {
+        let rules = plan.rules.iter().map(|rule| (rule.path.clone(), rule.rights));
+        rules.filter(|(path, _)| path.starts_with(machine.0.path())).collect()
+    };
+    let plan = broker_plan(&config, None, &machine.surroundings());
+    assert!(plan.connects);
+    assert!(plan.rules.iter().all(|rule| rule.rights == Rights::Read && rule.key.is_none()));
+    let reads = |path: &str| plan.rules.iter().any(|rule| rule.path == Path::new(path));
+    assert!(reads("/etc/hosts") && reads("/usr/lib"), "{plan:?}");
+    assert!(!reads("/etc") && !reads("/etc/passwd") && !reads("/etc/ssl/certs"), "{plan:?}");
+    let directories = ["etc", "etc/conf.d", "elsewhere"].map(|name| machine.path(name));
+    assert_eq!(below(&plan), directories.clone().map(|path| (path, Rights::Read)));
+
+    let socket = machine.path("sockets/broker.sock");
+    let by_hand = broker_plan(&config, Some(&socket), &machine.surroundings());
+    let removed = (machine.path("sockets"), Rights::Remove);
+    assert_eq!(below(&by_hand)[0], removed);
+    assert_eq!(by_hand.rules.len(), plan.rules.len() + 1);
+}
+
+#[test]
 fn what_the_configuration_demands_must_be_there() {
     let machine = Machine::new();
     let config =

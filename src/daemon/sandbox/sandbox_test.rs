@@ -23,7 +23,7 @@ fn a_file_that_was_replaced_is_another_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("resolv.conf");
     fs::write(&path, "one").unwrap();
-    let alone = Alone::new(path.clone()).unwrap();
+    let alone = Alone::new(path.clone());
     fs::write(&path, "written in place").unwrap();
     assert!(!alone.is_replaced());
     fs::write(directory.path().join("new"), "two").unwrap();
@@ -31,5 +31,8 @@ fn a_file_that_was_replaced_is_another_one() {
     assert!(alone.is_replaced());
     fs::remove_file(&path).unwrap();
     assert!(!alone.is_replaced(), "there is nothing that could be read");
-    assert!(Alone::new(path).is_none());
+    let missing = Alone::new(path.clone());
+    assert!(!missing.is_replaced());
+    fs::write(path, "made later").unwrap();
+    assert!(missing.is_replaced());
 }

@@ -32,29 +32,29 @@ const EGRESS: &str = "MATRIX_HOMESERVER_EGRESS";
 /// `EX_CONFIG`.
 const BAD_CONFIGURATION: i32 = 78;
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A user who owns nothing.
 const NOBODY: u32 = 65534;
 
 /// A process whose log is read; killed when it is dropped.
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    fn start(mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let file = fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
         Self { child, log }
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until the log has the text that often.
-    fn wait_for(&mut self, text: &str, times: usize) {
+    pub(crate) fn wait_for(&mut self, text: &str, times: usize) {
         let start = Instant::now();
         while self.log().matches(text).count() < times {
             let ended = self.child.try_wait().unwrap();
@@ -64,11 +64,11 @@ impl Process {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code()
     }
@@ -82,7 +82,7 @@ impl Drop for Process {
 }
 
 /// A configuration that needs no network; `more` can hold tables.
-fn configure(machine: &Machine, more: &str) {
+pub(crate) fn configure(machine: &Machine, more: &str) {
     let text = format!(
         "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
          [[listeners]]\nbind = [\"unix:{}\"]\n{more}\n",
@@ -92,14 +92,14 @@ fn configure(machine: &Machine, more: &str) {
     machine.write("homeserver.toml", &text, 0o644);
 }
 
-fn command(machine: &Machine, arguments: &[&str]) -> Command {
+pub(crate) fn command(machine: &Machine, arguments: &[&str]) -> Command {
     let config = machine.text("homeserver.toml");
     let mut all = arguments.to_vec();
     all.extend(["--config", config.as_str()]);
     machine.command(Path::new(BINARY), &all)
 }
 
-fn broker(machine: &Machine) -> Process {
+pub(crate) fn broker(machine: &Machine) -> Process {
     let socket = machine.text("broker.sock");
     let command = command(machine, &["egress-broker", "--socket", &socket]);
     // The log of an earlier one may be there.
@@ -160,6 +160,7 @@ fn a_server_without_a_network_connects_through_the_broker() {
     configure(&machine, LOOPBACK);
     let port = tls_server(&machine);
     let mut broker = broker(&machine);
+    broker.wait_for("the sandbox is closed: files", 1);
     let server = server_without_network(&machine);
 
     let checked = check_connection(&machine, port);
@@ -325,6 +326,17 @@ fn the_broker_needs_no_secret() {
     assert_eq!(broker.stop(), Some(0));
 }
 
+/// A command to which the socket is passed by this name.
+pub(crate) fn passing(inner: &Command, name: &str, listener: &UnixListener) -> Command {
+    // The shell gives its own process number to what it turns into.
+    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
+    command.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
+    command
+}
+
 #[test]
 fn the_broker_takes_its_socket_from_the_service_manager_and_tells_it_how_it_is() {
     let machine = Machine::new();
@@ -334,14 +346,9 @@ fn the_broker_takes_its_socket_from_the_service_manager_and_tells_it_how_it_is()
     let listener = UnixListener::bind(machine.path("broker.sock")).unwrap();
     let inner = command(&machine, &["egress-broker"]);
     let start = |name: &str| {
-        // The shell gives its own process number to what it turns into.
-        let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
-        command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
+        let mut command = passing(&inner, name, &listener);
         command.env("NOTIFY_SOCKET", machine.path("notify")).env("WATCHDOG_USEC", "200000");
         command.env_remove("WATCHDOG_PID");
-        command.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
         command
     };
     let wrong = Ran::from(start("client").output().unwrap());

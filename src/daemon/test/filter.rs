@@ -25,6 +25,14 @@ pub(crate) enum Hidden {
 
 /// Runs a command with it hidden.
 pub(crate) fn output(mut command: Command, hidden: Hidden) -> Output {
+    without(hidden, move || command.output().unwrap())
+}
+
+/// Does something with it hidden, also from the processes that are started meanwhile.
+pub(crate) fn without<T: Send + 'static>(
+    hidden: Hidden,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (call, error) = match hidden {
         Hidden::Everything => (CREATE_RULESET, ENOSYS),
         Hidden::Rules => (ADD_RULE, EPERM),
@@ -40,7 +48,7 @@ pub(crate) fn output(mut command: Command, hidden: Hidden) -> Output {
     // The filter binds the thread and what it starts, and ends with it.
     let run = move || {
         apply_filter(&program).unwrap();
-        command.output().unwrap()
+        work()
     };
     thread::spawn(run).join().unwrap()
 }

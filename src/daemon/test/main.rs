@@ -6,6 +6,7 @@ mod database;
 mod dialogue;
 mod disk;
 mod egress;
+mod egress_sandbox;
 mod exposition;
 mod failures;
 mod filter;

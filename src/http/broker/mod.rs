@@ -23,4 +23,4 @@ mod message;
 mod server;
 
 pub use client::BrokerDial;
-pub use server::{Broker, BrokerLimits};
+pub use server::{Broker, BrokerLimits, TellDenied};

@@ -9,7 +9,13 @@
 //! Invariant: a request holds a slot, so that their number has a bound, and each step has its time;
 //! whatever happens, the sockets of a request are closed with it.
 
-use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::AsyncReadExt,
@@ -24,7 +30,7 @@ use super::{
     message::{Answer, LENGTH_BYTES, Malformed, REQUEST_MAX_BYTES, Request},
 };
 use crate::{
-    Address, Attempt, DialError, Drained, Error, Fate, Listener, Resolve, SystemDial,
+    Address, Attempt, DialError, Drained, Error, Fate, IpRange, Listener, Resolve, SystemDial,
     SystemResolver, Target, socket::Socket, system_dial::Opened, unix::SocketFile,
 };
 
@@ -54,6 +60,9 @@ impl Default for BrokerLimits {
     }
 }
 
+/// Says that every address of a target was denied, with one of them and the range it lies in.
+pub type TellDenied = fn(&Target, IpAddr, &IpRange);
+
 /// Connects for others.
 #[derive(Debug)]
 pub struct Broker<R: Resolve = SystemResolver> {
@@ -68,16 +77,17 @@ pub struct Broker<R: Resolve = SystemResolver> {
 struct Shared<R> {
     dial: SystemDial<R>,
     limits: BrokerLimits,
+    tell_denied: TellDenied,
     cutting: CancellationToken,
 }
 
 impl<R: Resolve> Broker<R> {
-    /// A broker that connects by `dial`.
-    pub fn new(dial: SystemDial<R>, limits: BrokerLimits) -> Self {
+    /// A broker that connects by `dial`, and tells what the operator must know.
+    pub fn new(dial: SystemDial<R>, limits: BrokerLimits, tell_denied: TellDenied) -> Self {
         let slots = Arc::new(Semaphore::new(limits.max_requests));
         let cutting = CancellationToken::new();
         Self {
-            shared: Arc::new(Shared { dial, limits, cutting }),
+            shared: Arc::new(Shared { dial, limits, tell_denied, cutting }),
             slots,
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -177,7 +187,7 @@ async fn answer<R: Resolve>(
                 return;
             }
         };
-        tell(&target, &attempt);
+        tell(&target, &attempt, shared.tell_denied);
         hand_over(&stream, attempt, limits).await;
     };
     shared.cutting.run_until_cancelled(work).await;
@@ -219,12 +229,12 @@ async fn refuse(stream: &UnixStream, limits: &BrokerLimits, error: &io::Error) {
     }
 }
 
-/// Tells the log what came of an attempt: who looks for a wrong range finds it here.
-fn tell(target: &Target, attempt: &Attempt<Opened>) {
+/// Tells what came of an attempt.
+fn tell(target: &Target, attempt: &Attempt<Opened>, tell_denied: TellDenied) {
     match &attempt.outcome {
         Ok(opened) => tracing::debug!(%target, address = %opened.address, "connected"),
         Err(DialError::Denied { address, range, .. }) => {
-            tracing::info!(%target, %address, %range, "refused a connection into a denied range");
+            tell_denied(target, *address, range);
             return;
         }
         Err(error) => tracing::debug!(%target, %error, "not connected"),
