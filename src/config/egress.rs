@@ -2,12 +2,12 @@
 //! how strictly its sandbox is closed.
 //!
 //! The broker runs as a user of its own, who may read no secret. So it reads the same layers as the
-//! server, but takes these three sections alone: no key of another section is looked at, and no file
-//! that a key names is opened. A layer that this user may not read is left out and named; the
+//! server, but takes these three sections alone: no key of another section is looked at, and no
+//! file that a key names is opened. A layer that this user may not read is left out and named; the
 //! server, which reads everything, refuses an `[egress]` in such a file (see [`hidden`]), so that
-//! nothing of it can be lost; what is lost of `[sandbox]` leaves the broker the stricter. A directory
-//! that cannot be listed is an error, and so is a file that its user may read, but its sandbox does
-//! not: what it says must not be lost either.
+//! nothing of it can be lost; what is lost of `[sandbox]` leaves the broker the stricter. A
+//! directory that cannot be listed is an error, and so is a file that its user may read, but its
+//! sandbox does not: what it says must not be lost either.
 
 use std::{
     fs, io,

@@ -106,8 +106,10 @@ async fn serve(
             },
             () = tick(watchdog.as_mut()) => alive(),
             path = &mut outdated => {
-                let path = path.display();
-                tracing::info!(%path, "a file was replaced: the next request starts the broker anew");
+                tracing::info!(
+                    path = %path.display(),
+                    "a file was replaced: the next request starts the broker anew"
+                );
                 break;
             }
         }

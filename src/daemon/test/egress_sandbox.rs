@@ -1,5 +1,5 @@
-//! The sandbox of the broker: what a reload of its configuration can still reach, and what becomes of
-//! a broker that cannot close it. That it still resolves and connects is told in `egress`.
+//! The sandbox of the broker: what a reload of its configuration can still reach, and what becomes
+//! of a broker that cannot close it. That it still resolves and connects is told in `egress`.
 
 use std::{
     fs,
