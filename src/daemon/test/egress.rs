@@ -110,7 +110,7 @@ pub(crate) fn broker(machine: &Machine) -> Process {
 }
 
 /// A server in a network namespace that has no interface, but for the loopback that is down.
-fn server_without_network(machine: &Machine) -> Process {
+pub(crate) fn server_without_network(machine: &Machine) -> Process {
     let inner = command(machine, &["serve"]);
     let mut command = Command::new("unshare");
     command.arg("--net").arg(inner.get_program()).args(inner.get_args());

@@ -15,8 +15,9 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::machine::Machine;
+use crate::{egress, machine::Machine};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_matrix-homeserver");
 const CATALOG: &str = include_str!("../../../systemd/matrix-homeserver.catalog");
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -24,12 +25,17 @@ type Record = BTreeMap<String, String>;
 
 /// A program whose journal is heard here.
 struct Journal {
+    identifier: &'static str,
     socket: UnixDatagram,
     child: Child,
 }
 
 impl Journal {
     fn of(machine: &Machine) -> Self {
+        Self::of_command(machine, "matrix-homeserver", &["serve"])
+    }
+
+    fn of_command(machine: &Machine, identifier: &'static str, inner: &[&str]) -> Self {
         let directory = machine.path("journal");
         fs::create_dir(&directory).unwrap();
         let socket = UnixDatagram::bind(directory.join("socket")).unwrap();
@@ -38,10 +44,10 @@ impl Journal {
                       mount --bind \"$1\" /run/systemd/journal && shift && exec \"$@\"";
         let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
         let mut command = machine.command(Path::new("unshare"), &arguments);
-        command.arg(directory).args([env!("CARGO_BIN_EXE_matrix-homeserver"), "serve", "-c"]);
-        command.arg(machine.path("homeserver.toml"));
+        command.arg(directory).args([BINARY]).args(inner);
+        command.arg("-c").arg(machine.path("homeserver.toml"));
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        Self { socket, child }
+        Self { identifier, socket, child }
     }
 
     fn signal(&self, signal: Signal) {
@@ -58,7 +64,7 @@ impl Journal {
                 continue;
             }
             let record = parse(&buffer[..length]);
-            assert_eq!(record["SYSLOG_IDENTIFIER"], "matrix-homeserver", "{record:?}");
+            assert_eq!(record["SYSLOG_IDENTIFIER"], self.identifier, "{record:?}");
             if wanted(&record) {
                 return record;
             }
@@ -142,4 +148,23 @@ fn a_sandbox_that_is_not_closed_is_told() {
     let journal = Journal::of(&machine);
     let told = journal.find_subject("The sandbox of the Matrix homeserver is not closed");
     assert_eq!(told["PRIORITY"], "4");
+}
+
+#[test]
+fn a_connection_that_the_broker_refused_is_told() {
+    let machine = Machine::new();
+    egress::configure(&machine, "[log]\nformat = \"journal\"\n");
+    let socket = machine.text("broker.sock");
+    let arguments = ["egress-broker", "--socket", &socket];
+    let journal = Journal::of_command(&machine, "matrix-homeserver-egress", &arguments);
+    journal.find(|record| record["MESSAGE"].contains("connects for others"));
+    // The server's own log goes elsewhere.
+    egress::configure(&machine, "");
+    let server = egress::server_without_network(&machine);
+    machine.run_configured(&["check-connection", "localhost:9"]).failed(1);
+    let refused = journal.find_subject("A connection into a denied range was refused");
+    assert_eq!(refused["PRIORITY"], "6");
+    assert_eq!(refused["DESTINATION"], "localhost:9");
+    assert!(refused["RANGE"] == "127.0.0.0/8" || refused["RANGE"] == "::1/128", "{refused:?}");
+    drop(server);
 }
