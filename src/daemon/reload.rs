@@ -11,8 +11,10 @@ use axum::Router;
 use client_api::Listening;
 use config::{Config, Effect, Entry, Environment, Source};
 use http::{Certificate, Replaceable, Server, Tls};
+use tokio::sync::oneshot;
 
 use crate::{
+    admin::protocol::ReloadVerdict,
     certificates,
     failure::Failure,
     listen::{self, Reading},
@@ -34,6 +36,9 @@ pub(crate) struct Doors {
     pub(crate) certificates: Vec<Reading>,
 }
 
+/// Somebody who waits to be told what came of the reload that was asked for last.
+pub(crate) type Asker = oneshot::Sender<ReloadVerdict>;
+
 /// What a reload reaches.
 pub(crate) struct Reloader {
     /// Where the configuration comes from.
@@ -54,6 +59,8 @@ pub(crate) struct Reloader {
     pub(crate) reloads: Arc<Reloads>,
     /// What the service manager shows.
     pub(crate) status: Status,
+    /// What came of the last reload.
+    pub(crate) verdict: ReloadVerdict,
 }
 
 impl Reloader {
@@ -64,15 +71,20 @@ impl Reloader {
         self.reloads.note(outcome.is_ok());
         match outcome {
             Ok(changes) => {
-                let waiting = changes.waiting.iter().map(|change| change.path.clone()).collect();
+                let waiting: Vec<String> =
+                    changes.waiting.iter().map(|change| change.path.clone()).collect();
+                self.verdict =
+                    ReloadVerdict { reloaded: true, refused: Vec::new(), waiting: waiting.clone() };
                 self.status.note_reload(LastReload::Applied, waiting);
                 changes.tell();
             }
             Err(refusal) => {
                 refusal.tell();
-                let first = refusal.0.first().map(|(_, line)| line.clone());
+                let refused: Vec<String> = refusal.0.into_iter().map(|(_, line)| line).collect();
+                let first = refused.first().cloned().unwrap_or_default();
                 let waiting = self.waiting();
-                self.status.note_reload(LastReload::Refused(first.unwrap_or_default()), waiting);
+                self.verdict = ReloadVerdict { reloaded: true, refused, waiting: waiting.clone() };
+                self.status.note_reload(LastReload::Refused(first), waiting);
             }
         }
         notify::ready(&self.status.text());

@@ -14,11 +14,14 @@ use client_api::Listening;
 use config::{Config, Environment, Source};
 use http::{PassedSockets, Replaceable, Server};
 use store::{OpenError, Pulse, Store};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, protocol::ReloadVerdict},
     certificates,
     failure::Failure,
     health::Health,
@@ -27,11 +30,11 @@ use crate::{
     message,
     metrics::{Metrics, Reloads, Sources},
     notify, process_id,
-    reload::{Doors, Reloader},
+    reload::{Asker, Doors, Reloader},
     sandbox::{self, Sandbox},
     schema_steps,
     settings::{self, Handles},
-    signals::{Signals, Told},
+    signals::{self, Signals, Told},
     signing_key, state,
     status::{Nature, Status},
     storage,
@@ -45,10 +48,13 @@ use crate::{
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the connections that are left are told at a stop.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// How many may wait to be told what came of a reload; further ones wait to ask.
+const ASKERS: usize = 8;
 
 /// Runs the server of this configuration until it is told to stop.
 pub(crate) fn run(source: Source) -> Result<(), Failure> {
     process_id::correct()?;
+    signals::hold_hang_ups()?;
     let config = config::load(&source, &Environment::of_process())?;
     settings::check(&config)?;
     let level = logging::begin(&config.reloadable.log_level, config.fixed.log_format)?;
@@ -86,8 +92,8 @@ async fn serve(
     sandbox: Sandbox,
 ) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let mut running = tokio::select! {
-        running = start(source, config, level, listeners, &sandbox) => running?,
+    let (mut running, askers) = tokio::select! {
+        started = start(source, config, level, listeners, &sandbox) => started?,
         () = signals.stop() => {
             tracing::info!("told to stop before the start was over");
             return Ok(());
@@ -97,7 +103,7 @@ async fn serve(
     running.look_after();
     log_start(&running.reloader.current);
     notify::ready(&running.reloader.status.text());
-    let outcome = running.until_told_to_stop(&mut signals).await;
+    let outcome = running.until_told_to_stop(&mut signals, askers).await;
     running.stop(&mut signals).await;
     outcome
 }
@@ -108,7 +114,7 @@ async fn start(
     level: LevelHandle,
     listeners: Listeners,
     sandbox: &Sandbox,
-) -> Result<Running, Failure> {
+) -> Result<(Running, mpsc::Receiver<Asker>), Failure> {
     let identity = &config.fixed.identity;
     let signing_key = signing_key::load_or_generate(&identity.signing_key_file, &SystemRandom)?;
     let pulse = Pulse::default();
@@ -148,7 +154,8 @@ async fn start(
         tracing::info!(%address, tls, "listening");
     }
     let (server_name, broker) = (identity.server_name.clone(), config.fixed.broker.clone());
-    let admin_state = Admin { accounts, server_name, dial, broker };
+    let (ask, askers) = mpsc::channel(ASKERS);
+    let admin_state = Admin { accounts, server_name, dial, broker, ask };
     for listener in admin {
         let router = admin::router(admin_state.clone());
         server.serve(listener, router).map_err(Failure::new)?;
@@ -165,8 +172,9 @@ async fn start(
         doors,
         reloads,
         status,
+        verdict: ReloadVerdict::default(),
     };
-    Ok(Running { server, store, pulse, reloader, sessions, stopping })
+    Ok((Running { server, store, pulse, reloader, sessions, stopping }, askers))
 }
 
 fn log_start(config: &Config) {
@@ -238,7 +246,11 @@ impl Running {
     }
 
     /// Serves until a signal or the loss of the database ends it.
-    async fn until_told_to_stop(&mut self, signals: &mut Signals) -> Result<(), Failure> {
+    async fn until_told_to_stop(
+        &mut self,
+        signals: &mut Signals,
+        mut askers: mpsc::Receiver<Asker>,
+    ) -> Result<(), Failure> {
         let store = self.store.clone();
         let lost = store.wait_for_end();
         tokio::pin!(lost);
@@ -248,6 +260,14 @@ impl Running {
                     Told::Stop => return Ok(()),
                     Told::Reload => self.reloader.reload(&self.server),
                 },
+                Some(asker) = askers.recv() => {
+                    // Whoever asks means the reload of the signal that was sent before.
+                    if signals.take_hang_up() {
+                        self.reloader.reload(&self.server);
+                    }
+                    // The asker may be gone.
+                    let _ = asker.send(self.reloader.verdict.clone());
+                }
                 error = &mut lost => {
                     return Err(Failure::new(format!("cannot go on: {error}")));
                 }

@@ -82,6 +82,11 @@ def an_instance_runs_beside(world):
     machine.run("matrix-homeserver user create alice --socket /var/lib/matrix-homeserver-two/admin.sock",
                 input=PASSWORD + "\n")
     exposure_is_at_most(machine, f"{INSTANCE}.service", 2)
+    machine.run(f"systemctl reload {INSTANCE}.service")
+    bad = "/etc/matrix-homeserver-two/conf.d/70-bad.toml"
+    machine.write(bad, "enabeld = true\n")
+    reload = machine.run(f"systemctl reload {INSTANCE}.service", check=False)
+    expect(reload.returncode != 0, "the instance takes a wrong configuration")
     machine.run(f"systemctl stop {INSTANCE}.socket {INSTANCE}.service; test -e /var/lib/matrix-homeserver-two/homeserver.db;"
                 " rm -r /etc/matrix-homeserver-two /var/lib/matrix-homeserver-two")
 

@@ -15,6 +15,7 @@ OURS = f"{CONFIG}/conf.d/10-server-name.toml"
 ADMIN = "--socket /run/matrix-homeserver-admin.sock"
 PASSWORD = "correct horse battery staple"
 RESTARTS = 8
+RELOADS = 5
 
 
 class World:
@@ -163,7 +164,10 @@ def reload_refuses_a_bad_change(world):
     machine.write(bad, "[registration]\nenabled = false\nenabeld = true\n")
     check = machine.run("matrix-homeserver config check", check=False)
     expect(check.returncode != 0 and f"{bad}:3" in check.stderr + check.stdout, check.stdout, check.stderr)
-    machine.run(f"systemctl reload {SERVICE}", check=False)
+    reload = machine.run(f"systemctl reload {SERVICE}", check=False)
+    expect(reload.returncode != 0, "systemctl takes the refused reload for one that was applied")
+    verdict = machine.run(f"matrix-homeserver reload-verdict {ADMIN}", check=False)
+    expect(verdict.returncode == 1 and f"{bad}:3" in verdict.stderr, verdict.returncode, verdict.stderr)
     expect(registration(machine) == 401, "the old configuration is not in force")
     expect(machine.show(SERVICE, "MainPID") == pid, "another process")
     told = machine.run(f"journalctl --unit {SERVICE} --lines 30 --output cat").stdout
@@ -173,7 +177,13 @@ def reload_refuses_a_bad_change(world):
     explained = machine.run(f"journalctl --unit {SERVICE} --catalog").stdout
     for subject in ("answers requests", "reload of the configuration was applied", "was refused"):
         expect("Subject: " in explained and subject in explained, "not explained:", subject, explained[-3000:])
-    machine.run(f"rm {bad}; systemctl reload {SERVICE}")
+    # The verdict is of the very reload that was asked for.
+    for _ in range(RELOADS):
+        machine.run(f"rm {bad}; systemctl reload {SERVICE}")
+        machine.write(bad, "enabeld = true\n")
+        reload = machine.run(f"systemctl reload {SERVICE}", check=False)
+        expect(reload.returncode != 0, "the verdict is of another reload")
+    machine.run(f"rm {bad}; systemctl reload {SERVICE}; matrix-homeserver reload-verdict {ADMIN}")
 
 
 def restarts_and_an_upgrade_lose_nothing(world):

@@ -6,6 +6,7 @@
 
 mod connection;
 pub(crate) mod protocol;
+mod reload;
 mod users;
 
 use std::{path::PathBuf, sync::Arc};
@@ -21,7 +22,10 @@ use axum::{
 use http::{Connection, Dial, Peer};
 use ruma::{OwnedServerName, OwnedUserId, UserId};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::mpsc;
 use user::Accounts;
+
+use crate::reload::Asker;
 
 /// Largest body of a command.
 const BODY_MAX_BYTES: usize = 64 * 1024;
@@ -37,12 +41,15 @@ pub(crate) struct Admin {
     pub(crate) dial: Arc<dyn Dial>,
     /// The broker's socket, if that way leads through one.
     pub(crate) broker: Option<PathBuf>,
+    /// Whoever reloads.
+    pub(crate) ask: mpsc::Sender<Asker>,
 }
 
 /// The router of the admin socket.
 pub(crate) fn router(admin: Admin) -> Router {
     users::routes()
         .merge(connection::routes())
+        .merge(reload::routes())
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such command") })
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(middleware::from_fn(authorize))

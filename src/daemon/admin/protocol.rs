@@ -14,6 +14,8 @@ pub(crate) const RESET_PASSWORD: &str = "/user/reset-password";
 pub(crate) const SET_ADMIN: &str = "/user/set-admin";
 /// Path of [`CheckConnection`].
 pub(crate) const CHECK_CONNECTION: &str = "/check-connection";
+/// Path that is answered by [`ReloadVerdict`].
+pub(crate) const RELOAD_VERDICT: &str = "/reload-verdict";
 
 /// Makes an account.
 #[derive(Debug, Deserialize, Serialize)]
@@ -151,6 +153,17 @@ pub(crate) struct ShownCertificate {
     pub(crate) not_before: String,
     /// When it expires.
     pub(crate) not_after: String,
+}
+
+/// What came of the reload that was asked for last.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct ReloadVerdict {
+    /// Whether there was one since the start.
+    pub(crate) reloaded: bool,
+    /// Why it was refused, a line for each reason; none if it was applied.
+    pub(crate) refused: Vec<String>,
+    /// Settings that wait for a restart.
+    pub(crate) waiting: Vec<String>,
 }
 
 /// Why it was not.

@@ -5,10 +5,13 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::{
@@ -100,6 +103,75 @@ fn reloads_good_and_bad_lose_no_request() {
     assert!(times[0] < Duration::from_millis(100), "{times:?}");
     assert!(machine.log().contains("limits.streams = 108 is in force"), "{}", machine.log());
     assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn the_verdict_is_of_the_reload_that_was_asked_for_before() {
+    let machine = Machine::new();
+    let mut server = machine.serve();
+    let socket = machine.text("admin.sock");
+    let verdict = || machine.run(&["reload-verdict", "--socket", &socket]);
+    assert_eq!(verdict().ok(), "there was no reload");
+    for round in 0..20 {
+        let bad = round % 2 == 0;
+        let text = if bad {
+            "colour = 1\n[limits]\nstream = 1\n"
+        } else {
+            "[cache]\nmemory = \"32 MiB\"\n"
+        };
+        machine.write("conf.d/10.toml", text, 0o600);
+        // Nothing is waited for: as the service manager does it.
+        server.signal(Signal::SIGHUP);
+        let ran = verdict();
+        if bad {
+            assert_eq!(ran.status, Some(1));
+            let told = &ran.errors;
+            assert!(told.contains("the reload was refused"), "{told}");
+            assert!(told.contains("10.toml:1: ") && told.contains("10.toml:3: "), "{told}");
+        } else {
+            let expected = "the last reload was applied\ncache.memory needs a restart";
+            assert_eq!(ran.ok(), expected);
+        }
+    }
+    // A configuration that is wrong leads to no socket, but is a refusal in itself.
+    machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
+    assert!(
+        machine.run_configured(&["reload-verdict"]).failed(BAD_CONFIGURATION).contains("10.toml:1")
+    );
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_reload_that_still_waits_for_another_is_the_one_that_the_verdict_is_of() {
+    /// The time in which the question is surely there; a late one would find the same answer.
+    const ASKING: Duration = Duration::from_millis(200);
+    let machine = Machine::new();
+    let mut server = machine.serve();
+    let (socket, slow) = (machine.text("admin.sock"), machine.path("conf.d/20.toml"));
+    // Either of two that wait may be looked at first: each round is a try.
+    for _ in 0..10 {
+        machine.write("conf.d/10.toml", "[limits]\nstreams = 100\n", 0o600);
+        mkfifo(&slow, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        server.signal(Signal::SIGHUP);
+        // That reload goes on until this is closed. What it has read already is good.
+        let writer = fs::File::options().write(true).open(&slow).unwrap();
+        fs::remove_file(&slow).unwrap();
+        machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
+        server.signal(Signal::SIGHUP);
+        thread::scope(|scope| {
+            let verdict = scope.spawn(|| machine.run(&["reload-verdict", "--socket", &socket]));
+            let start = Instant::now();
+            while start.elapsed() < ASKING {
+                thread::park_timeout(ASKING);
+            }
+            assert!(!verdict.is_finished());
+            drop(writer);
+            let ran = verdict.join().unwrap();
+            assert_eq!(ran.status, Some(1), "{ran:?}");
+            assert!(ran.errors.contains("10.toml:1: "), "{ran:?}");
+        });
+    }
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
