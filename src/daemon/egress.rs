@@ -35,7 +35,7 @@ use crate::{
     message, notify,
     sandbox::{self, Sandbox},
     settings,
-    signals::{self, Signals, Told},
+    signals::{Signals, Told},
     system::raise_descriptor_limit,
 };
 
@@ -48,7 +48,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the broker until it is told to stop.
 pub(crate) fn run(source: Source, socket: Option<&Path>) -> Result<(), Failure> {
-    signals::hold_hang_ups()?;
     let environment = Environment::of_process();
     let config = config::load_egress(&source, &environment)?;
     let dial = dial(&config)?;

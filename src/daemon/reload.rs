@@ -36,7 +36,7 @@ pub(crate) struct Doors {
     pub(crate) certificates: Vec<Reading>,
 }
 
-/// Somebody who waits to be told what came of the reload that was asked for last.
+/// Somebody who has asked for a reload and waits to be told what came of it.
 pub(crate) type Asker = oneshot::Sender<ReloadVerdict>;
 
 /// What a reload reaches.
@@ -73,8 +73,7 @@ impl Reloader {
             Ok(changes) => {
                 let waiting: Vec<String> =
                     changes.waiting.iter().map(|change| change.path.clone()).collect();
-                self.verdict =
-                    ReloadVerdict { reloaded: true, refused: Vec::new(), waiting: waiting.clone() };
+                self.verdict = ReloadVerdict { refused: Vec::new(), waiting: waiting.clone() };
                 self.status.note_reload(LastReload::Applied, waiting);
                 changes.tell();
             }
@@ -83,7 +82,7 @@ impl Reloader {
                 let refused: Vec<String> = refusal.0.into_iter().map(|(_, line)| line).collect();
                 let first = refused.first().cloned().unwrap_or_default();
                 let waiting = self.waiting();
-                self.verdict = ReloadVerdict { reloaded: true, refused, waiting: waiting.clone() };
+                self.verdict = ReloadVerdict { refused, waiting: waiting.clone() };
                 self.status.note_reload(LastReload::Refused(first), waiting);
             }
         }

@@ -34,7 +34,7 @@ use crate::{
     sandbox::{self, Sandbox},
     schema_steps,
     settings::{self, Handles},
-    signals::{self, Signals, Told},
+    signals::{Signals, Told},
     signing_key, state,
     status::{Nature, Status},
     storage,
@@ -48,13 +48,12 @@ use crate::{
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the connections that are left are told at a stop.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
-/// How many may wait to be told what came of a reload; further ones wait to ask.
+/// How many may wait for a reload that they have asked for; further ones wait to ask.
 const ASKERS: usize = 8;
 
 /// Runs the server of this configuration until it is told to stop.
 pub(crate) fn run(source: Source) -> Result<(), Failure> {
     process_id::correct()?;
-    signals::hold_hang_ups()?;
     let config = config::load(&source, &Environment::of_process())?;
     settings::check(&config)?;
     let level = logging::begin(&config.reloadable.log_level, config.fixed.log_format)?;
@@ -261,10 +260,7 @@ impl Running {
                     Told::Reload => self.reloader.reload(&self.server),
                 },
                 Some(asker) = askers.recv() => {
-                    // Whoever asks means the reload of the signal that was sent before.
-                    if signals.take_hang_up() {
-                        self.reloader.reload(&self.server);
-                    }
+                    self.reloader.reload(&self.server);
                     // The asker may be gone.
                     let _ = asker.send(self.reloader.verdict.clone());
                 }

@@ -14,7 +14,7 @@ pub(crate) const RESET_PASSWORD: &str = "/user/reset-password";
 pub(crate) const SET_ADMIN: &str = "/user/set-admin";
 /// Path of [`CheckConnection`].
 pub(crate) const CHECK_CONNECTION: &str = "/check-connection";
-/// Path that is answered by [`ReloadVerdict`].
+/// Path that reloads, answered by [`ReloadVerdict`].
 pub(crate) const RELOAD_VERDICT: &str = "/reload-verdict";
 
 /// Makes an account.
@@ -155,11 +155,9 @@ pub(crate) struct ShownCertificate {
     pub(crate) not_after: String,
 }
 
-/// What came of the reload that was asked for last.
+/// What came of a reload.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct ReloadVerdict {
-    /// Whether there was one since the start.
-    pub(crate) reloaded: bool,
     /// Why it was refused, a line for each reason; none if it was applied.
     pub(crate) refused: Vec<String>,
     /// Settings that wait for a restart.

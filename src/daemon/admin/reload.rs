@@ -1,5 +1,8 @@
-//! `reload-verdict`: tells what came of the reload that was asked for last. A reload is asked for
-//! by a signal, and whoever reloads looks for one that waits before it tells.
+//! `reload-verdict`: reloads, and tells what came of it.
+//!
+//! systemd runs `ExecReload=` after it has sent its signal, since version 259 before it. Only a
+//! reload that begins with the question is surely of what the administrator has written; the one
+//! by the signal then finds nothing that differs.
 
 use std::time::Duration;
 

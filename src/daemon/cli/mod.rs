@@ -60,7 +60,7 @@ enum Command {
     User(user::UserArguments),
     /// Try whether the running server can connect to another one
     CheckConnection(check_connection::CheckConnection),
-    /// Tell what came of the running server's last reload
+    /// Have the running server reload, and tell what came of it
     ReloadVerdict(reload_verdict::ReloadVerdict),
     /// Run the broker, which connects for a server that has no network
     EgressBroker(EgressBroker),

@@ -1,4 +1,4 @@
-//! `reload-verdict`: what the running server says of the reload that it was told to do by a signal.
+//! `reload-verdict`: has the running server read its configuration again and tells what came of it.
 //! Run by `ExecReload=`, it gives `systemctl reload` its exit status.
 
 use std::path::PathBuf;
@@ -34,6 +34,6 @@ pub(super) fn run(arguments: &ReloadVerdict) -> Result<(), Failure> {
         lines.extend(verdict.refused);
         return Err(Failure { message: lines.join("\n"), status: FAILED });
     }
-    print(if verdict.reloaded { "the last reload was applied" } else { "there was no reload" })?;
+    print("the reload was applied")?;
     verdict.waiting.iter().try_for_each(|path| print(format!("{path} needs a restart")))
 }

@@ -106,12 +106,12 @@ fn reloads_good_and_bad_lose_no_request() {
 }
 
 #[test]
-fn the_verdict_is_of_the_reload_that_was_asked_for_before() {
+fn the_verdict_is_of_what_was_written_before() {
     let machine = Machine::new();
     let mut server = machine.serve();
     let socket = machine.text("admin.sock");
     let verdict = || machine.run(&["reload-verdict", "--socket", &socket]);
-    assert_eq!(verdict().ok(), "there was no reload");
+    assert_eq!(verdict().ok(), "the reload was applied");
     for round in 0..20 {
         let bad = round % 2 == 0;
         let text = if bad {
@@ -120,16 +120,22 @@ fn the_verdict_is_of_the_reload_that_was_asked_for_before() {
             "[cache]\nmemory = \"32 MiB\"\n"
         };
         machine.write("conf.d/10.toml", text, 0o600);
-        // Nothing is waited for: as the service manager does it.
-        server.signal(Signal::SIGHUP);
+        // Nothing is waited for. The service manager signals before or after, by its version.
+        let before = round % 4 < 2;
+        if before {
+            server.signal(Signal::SIGHUP);
+        }
         let ran = verdict();
+        if !before {
+            server.signal(Signal::SIGHUP);
+        }
         if bad {
             assert_eq!(ran.status, Some(1));
             let told = &ran.errors;
             assert!(told.contains("the reload was refused"), "{told}");
             assert!(told.contains("10.toml:1: ") && told.contains("10.toml:3: "), "{told}");
         } else {
-            let expected = "the last reload was applied\ncache.memory needs a restart";
+            let expected = "the reload was applied\ncache.memory needs a restart";
             assert_eq!(ran.ok(), expected);
         }
     }
@@ -142,14 +148,13 @@ fn the_verdict_is_of_the_reload_that_was_asked_for_before() {
 }
 
 #[test]
-fn a_reload_that_still_waits_for_another_is_the_one_that_the_verdict_is_of() {
+fn the_verdict_is_not_of_a_reload_under_way() {
     /// The time in which the question is surely there; a late one would find the same answer.
     const ASKING: Duration = Duration::from_millis(200);
     let machine = Machine::new();
     let mut server = machine.serve();
     let (socket, slow) = (machine.text("admin.sock"), machine.path("conf.d/20.toml"));
-    // Either of two that wait may be looked at first: each round is a try.
-    for _ in 0..10 {
+    for _ in 0..3 {
         machine.write("conf.d/10.toml", "[limits]\nstreams = 100\n", 0o600);
         mkfifo(&slow, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         server.signal(Signal::SIGHUP);
