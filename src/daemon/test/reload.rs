@@ -162,7 +162,6 @@ fn the_verdict_is_not_of_a_reload_under_way() {
         let writer = fs::File::options().write(true).open(&slow).unwrap();
         fs::remove_file(&slow).unwrap();
         machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
-        server.signal(Signal::SIGHUP);
         thread::scope(|scope| {
             let verdict = scope.spawn(|| machine.run(&["reload-verdict", "--socket", &socket]));
             let start = Instant::now();
