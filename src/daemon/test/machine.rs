@@ -21,7 +21,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_matrix-homeserver");
 /// The shared secret of every configuration.
 pub(crate) const SECRET: &str = "the-shared-secret";
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A directory of its own, with a free port.
 pub(crate) struct Machine {

@@ -15,7 +15,7 @@ use nix::{
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::{
-    machine::{Machine, Ran},
+    machine::{Machine, PATIENCE, Ran},
     manager::Manager,
 };
 
@@ -227,16 +227,23 @@ fn a_key_and_a_certificate_are_credentials_and_are_read_again() {
     write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(5));
     let credentials = machine.text("credentials");
     let mut manager = Manager::ready(&machine, &[("CREDENTIALS_DIRECTORY", &credentials)]);
-    let log = machine.log();
     let expires = |days: i64| {
         format!("the certificate {credentials}/matrix-homeserver.tls.pem expires in {days} days")
     };
-    assert!(log.contains(&expires(4)) || log.contains(&expires(5)), "{log}");
+    wait_for_one(&machine, &[expires(4), expires(5)]);
     write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(9));
     manager.reload();
-    let log = machine.log();
-    assert!(log.contains(&expires(8)) || log.contains(&expires(9)), "{log}");
+    wait_for_one(&machine, &[expires(8), expires(9)]);
     assert_eq!(manager.stop(), Some(0));
+}
+
+/// Certificates are looked at beside the start, so that their lines may come after it.
+fn wait_for_one(machine: &Machine, lines: &[String]) {
+    let start = Instant::now();
+    while !lines.iter().any(|line| machine.log().contains(line.as_str())) {
+        assert!(start.elapsed() < PATIENCE, "none of {lines:?} in:\n{}", machine.log());
+        thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 #[test]
