@@ -10,7 +10,11 @@ use config::{
 };
 use http::{Bind, Certificate, PassedSockets, Tls, TlsFiles};
 
-use crate::{failure::Failure, settings::WITHOUT_NETWORK, system::SystemClock};
+use crate::{failure::Failure, system::SystemClock};
+
+/// Why something that needs the network is refused where a broker connects.
+pub(crate) const WITHOUT_NETWORK: &str =
+    "which a server with a broker does not have (MATRIX_HOMESERVER_EGRESS is set)";
 
 /// What the socket unit calls the sockets that the server knows what to do with.
 const CLIENT: &str = "client";

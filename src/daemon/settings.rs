@@ -33,8 +33,9 @@ pub(crate) fn check(config: &Config) -> Result<(), Problems> {
     }
     if config.fixed.broker.is_some() && store::names_network(config.fixed.database.url.expose()) {
         let reason = format!(
-            "leads over the network, {WITHOUT_NETWORK}; use PostgreSQL's unix socket, as in \
-             postgresql:///matrix-homeserver?host=/run/postgresql"
+            "leads over the network, {}; use PostgreSQL's unix socket, as in \
+             postgresql:///matrix-homeserver?host=/run/postgresql",
+            listen::WITHOUT_NETWORK
         );
         problems.push(config.problem("database.url", None, &reason));
     }
@@ -43,10 +44,6 @@ pub(crate) fn check(config: &Config) -> Result<(), Problems> {
     }
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
-
-/// Why something that needs the network is refused where a broker connects.
-pub(crate) const WITHOUT_NETWORK: &str =
-    "which a server with a broker does not have (MATRIX_HOMESERVER_EGRESS is set)";
 
 /// What the dialer goes by, or the key that is wrong and why.
 pub(crate) fn dial(egress: &Egress) -> Result<http::DialSettings, (&'static str, String)> {
