@@ -6,10 +6,6 @@ use std::hash::Hash;
 use moka::sync::Cache;
 use proto::meter::{Counter, Histogram, STORAGE_TIMES_US, Times};
 
-use crate::{error::Error, snapshot::Snapshot};
-
-const SIZE: &str = "SELECT DATABASE_BYTES";
-
 /// Counted by the threads of the store.
 #[derive(Debug)]
 pub(crate) struct Meters {
@@ -140,10 +136,4 @@ impl CacheStats {
             misses: lookups.misses.get(),
         }
     }
-}
-
-/// What the database takes in its engine's own count, in bytes.
-pub(crate) fn size(snapshot: &mut Snapshot<'_>) -> Result<u64, Error> {
-    let bytes = snapshot.query_one(SIZE, &[], |row| row.int(0))?;
-    Ok(u64::try_from(bytes).unwrap_or_default())
 }

@@ -25,7 +25,7 @@ use crate::{
     settings::Settings,
     shared::{Listener, Shared},
     snapshot::Snapshot,
-    stats::{self, Meters, Stats},
+    stats::{Meters, Stats},
     write_txn::WriteTxn,
     writer::Writer,
 };
@@ -34,6 +34,14 @@ use crate::{
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+}
+
+const SIZE: &str = "SELECT DATABASE_BYTES";
+
+/// What the database takes in its engine's own count, in bytes.
+fn size(snapshot: &mut Snapshot<'_>) -> Result<u64, Error> {
+    let bytes = snapshot.query_one(SIZE, &[], |row| row.int(0))?;
+    Ok(u64::try_from(bytes).unwrap_or_default())
 }
 
 struct Inner {
@@ -172,7 +180,7 @@ impl Store {
 
     /// What the database takes, in bytes, by its own count.
     pub async fn size_bytes(&self) -> Result<u64, Error> {
-        self.read(stats::size).await
+        self.read(size).await
     }
 
     /// Has a function called after each published group with its changes.
