@@ -5,7 +5,6 @@
 //!
 //! Spec: client-server API, "Login".
 
-use proto::meter::Counter;
 use ruma::{OwnedUserId, UserId};
 use store::{
     WriteTxn,
@@ -14,6 +13,7 @@ use store::{
 
 use crate::{
     Context, Error, Requester, Sessions,
+    logins::LoginStats,
     password::{MAX_PASSWORD_BYTES, Verdict},
     session::{LoggedIn, NewSession},
     token, username,
@@ -40,39 +40,6 @@ pub struct LoginToken {
     pub expires_in_ms: u64,
 }
 
-/// Log-ins until now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginStats {
-    /// Those that opened a session.
-    pub done: u64,
-    /// Those with wrong credentials, or of users who may not.
-    pub refused: u64,
-    /// Those that the server could not decide.
-    pub failed: u64,
-}
-
-/// Counted at each log-in.
-#[derive(Debug, Default)]
-pub(crate) struct Logins {
-    done: Counter,
-    refused: Counter,
-    failed: Counter,
-}
-
-impl Logins {
-    fn note<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
-        let counter = match &outcome {
-            Ok(_) => &self.done,
-            Err(Error::BadCredentials(_) | Error::UserDeactivated | Error::Forbidden(_)) => {
-                &self.refused
-            }
-            Err(_) => &self.failed,
-        };
-        counter.increment();
-        outcome
-    }
-}
-
 impl Sessions {
     /// Logs in by password.
     pub async fn login(
@@ -86,8 +53,7 @@ impl Sessions {
 
     /// How many log-ins there were.
     pub fn logins(&self) -> LoginStats {
-        let Logins { done, refused, failed } = &self.inner.logins;
-        LoginStats { done: done.get(), refused: refused.get(), failed: failed.get() }
+        self.inner.logins.read()
     }
 
     async fn try_login(

@@ -24,8 +24,8 @@ use store::{
 use crate::{
     Context, Error, Passwords, Requester, Seen,
     cache::Cache,
-    login::Logins,
     login_tokens::LoginTokens,
+    logins::Logins,
     seen::{SeenDevices, last_seen},
     token,
 };
