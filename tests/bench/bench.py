@@ -278,24 +278,29 @@ class Bench:
 SCENARIOS = ["create_room", "send", "state_send", "fanout", "join", "messages", "syncs"]
 
 
-async def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def options_of(description, scenarios):
+    """The command line that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--shared-secret", required=True)
     parser.add_argument("--server-pid", required=True)
-    parser.add_argument("--only", default=",".join(SCENARIOS), help="some of: " + ", ".join(SCENARIOS))
+    parser.add_argument("--only", default=",".join(scenarios), help="some of: " + ", ".join(scenarios))
     parser.add_argument("--json", help="write the rows to this file too")
-    options = parser.parse_args()
+    return parser
+
+
+async def run(kind, options, arguments=lambda name: ()):
+    """Runs the scenarios that were asked for; answers how many errors there were."""
     timeout = aiohttp.ClientTimeout(total=120)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        bench = Bench(options, session)
+        bench = kind(options, session)
         for name in options.only.replace("-", "_").split(","):
-            await getattr(bench, name)()
+            await getattr(bench, name)(*arguments(name))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(bench.rows, indent=1) + "\n")
     return sum(row["errors"] for row in bench.rows)
 
 
 if __name__ == "__main__":
-    sys.exit(1 if asyncio.run(main()) else 0)
+    sys.exit(1 if asyncio.run(run(Bench, options_of(__doc__, SCENARIOS).parse_args())) else 0)

@@ -7,15 +7,13 @@ deliver: a message reaches every member of a room, by the number of members; sen
 the room has; state: a state event under a new key, by the number of keys that the room has; wait: memory with so many
 clients in a long poll, before, while, after forty deliveries to each, and once they are gone. See bench.py for the rest.
 """
-import argparse
 import asyncio
 import json
-import pathlib
 import sys
 
 import aiohttp
 
-from bench import LONG_POLL_MS, Bench, User, memory_mb, quote
+from bench import LONG_POLL_MS, Bench, User, memory_mb, options_of, quote, run
 
 SIZES = {
     "deliver": [10, 100, 1000],
@@ -154,26 +152,13 @@ class Growth(Bench):
             print(json.dumps(row), flush=True)
 
 
-async def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--base-url", required=True)
-    parser.add_argument("--shared-secret", required=True)
-    parser.add_argument("--server-pid", required=True)
-    parser.add_argument("--only", default=",".join(SIZES), help="some of: " + ", ".join(SIZES))
+def main():
+    parser = options_of(__doc__, SIZES)
     parser.add_argument("--sizes", help="sizes in place of the usual ones, for a single --only")
-    parser.add_argument("--json", help="write the rows to this file too")
     options = parser.parse_args()
-    timeout = aiohttp.ClientTimeout(total=120)
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        growth = Growth(options, session)
-        for name in options.only.split(","):
-            sizes = [int(size) for size in options.sizes.split(",")] if options.sizes else SIZES[name]
-            await getattr(growth, name)(sizes)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(growth.rows, indent=1) + "\n")
-    return sum(row["errors"] for row in growth.rows)
+    own = [int(size) for size in options.sizes.split(",")] if options.sizes else None
+    return asyncio.run(run(Growth, options, lambda name: [own or SIZES[name]]))
 
 
 if __name__ == "__main__":
-    sys.exit(1 if asyncio.run(main()) else 0)
+    sys.exit(1 if main() else 0)
