@@ -71,19 +71,17 @@ impl Reloader {
         self.reloads.note(outcome.is_ok());
         match outcome {
             Ok(changes) => {
-                let waiting: Vec<String> =
-                    changes.waiting.iter().map(|change| change.path.clone()).collect();
-                self.verdict = ReloadVerdict { refused: Vec::new(), waiting: waiting.clone() };
+                let waiting = changes.waiting.iter().map(|change| change.path.clone()).collect();
                 self.status.note_reload(LastReload::Applied, waiting);
                 changes.tell();
+                self.verdict = changes.into();
             }
             Err(refusal) => {
                 refusal.tell();
                 let refused: Vec<String> = refusal.0.into_iter().map(|(_, line)| line).collect();
                 let first = refused.first().cloned().unwrap_or_default();
-                let waiting = self.waiting();
-                self.verdict = ReloadVerdict { refused, waiting: waiting.clone() };
-                self.status.note_reload(LastReload::Refused(first), waiting);
+                self.status.note_reload(LastReload::Refused(first), self.waiting());
+                self.verdict = ReloadVerdict { refused, ..ReloadVerdict::default() };
             }
         }
         notify::ready(&self.status.text());
@@ -225,6 +223,13 @@ impl Changes {
             WAITING = waiting,
             "the configuration was read again"
         );
+    }
+}
+
+impl From<Changes> for ReloadVerdict {
+    fn from(Changes { applied, waiting }: Changes) -> Self {
+        let texts = |changes: Vec<Change>| changes.into_iter().map(|change| change.text).collect();
+        Self { refused: Vec::new(), applied: texts(applied), waiting: texts(waiting) }
     }
 }
 

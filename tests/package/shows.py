@@ -166,7 +166,7 @@ def reload_refuses_a_bad_change(world):
     expect(check.returncode != 0 and f"{bad}:3" in check.stderr + check.stdout, check.stdout, check.stderr)
     reload = machine.run(f"systemctl reload {SERVICE}", check=False)
     expect(reload.returncode != 0, "systemctl takes the refused reload for one that was applied")
-    verdict = machine.run(f"matrix-homeserver reload-verdict {ADMIN}", check=False)
+    verdict = machine.run(f"matrix-homeserver reload {ADMIN}", check=False)
     expect(verdict.returncode == 1 and f"{bad}:3" in verdict.stderr, verdict.returncode, verdict.stderr)
     expect(registration(machine) == 401, "the old configuration is not in force")
     expect(machine.show(SERVICE, "MainPID") == pid, "another process")
@@ -183,7 +183,7 @@ def reload_refuses_a_bad_change(world):
         machine.write(bad, "enabeld = true\n")
         reload = machine.run(f"systemctl reload {SERVICE}", check=False)
         expect(reload.returncode != 0, "the verdict is of another reload")
-    machine.run(f"rm {bad}; systemctl reload {SERVICE}; matrix-homeserver reload-verdict {ADMIN}")
+    machine.run(f"rm {bad}; systemctl reload {SERVICE}; matrix-homeserver reload {ADMIN}")
 
 
 def restarts_and_an_upgrade_lose_nothing(world):

@@ -15,7 +15,7 @@ pub(crate) const SET_ADMIN: &str = "/user/set-admin";
 /// Path of [`CheckConnection`].
 pub(crate) const CHECK_CONNECTION: &str = "/check-connection";
 /// Path that reloads, answered by [`ReloadVerdict`].
-pub(crate) const RELOAD_VERDICT: &str = "/reload-verdict";
+pub(crate) const RELOAD: &str = "/reload";
 
 /// Makes an account.
 #[derive(Debug, Deserialize, Serialize)]
@@ -160,7 +160,9 @@ pub(crate) struct ShownCertificate {
 pub(crate) struct ReloadVerdict {
     /// Why it was refused, a line for each reason; none if it was applied.
     pub(crate) refused: Vec<String>,
-    /// Settings that wait for a restart.
+    /// Settings that are in force now, each with its value.
+    pub(crate) applied: Vec<String>,
+    /// Settings that wait for a restart, each with the value that waits.
     pub(crate) waiting: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ mod config_commands;
 mod generate;
 mod hash_password;
 mod register_user;
-mod reload_verdict;
+mod reload;
 mod sandbox_probe;
 mod user;
 
@@ -60,8 +60,8 @@ enum Command {
     User(user::UserArguments),
     /// Try whether the running server can connect to another one
     CheckConnection(check_connection::CheckConnection),
-    /// Have the running server reload, and tell what came of it
-    ReloadVerdict(reload_verdict::ReloadVerdict),
+    /// Have the running server read its configuration again, and tell what came of it
+    Reload(reload::Reload),
     /// Run the broker, which connects for a server that has no network
     EgressBroker(EgressBroker),
     /// Make a user with the shared secret, over HTTP
@@ -124,7 +124,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Config(command) => config_commands::run(command),
         Command::User(arguments) => user::run(arguments),
         Command::CheckConnection(arguments) => check_connection::run(&arguments),
-        Command::ReloadVerdict(arguments) => reload_verdict::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::EgressBroker(arguments) => {
             crate::egress::run(arguments.config.source(), arguments.socket.as_deref())
         }

@@ -42,6 +42,7 @@ fn bash_understands_its_script_and_completes() {
     };
     let program = "matrix-homeserver";
     assert_eq!(complete(program, "ser", program), "serve");
+    assert_eq!(complete(program, "rel", program), "reload");
     assert_eq!(complete("matrix-homeserver config", "ch", "config"), "check");
     assert_eq!(complete("matrix-homeserver user create", "--adm", "create"), "--admin");
     assert_eq!(complete("matrix-homeserver completions", "fi", "completions"), "fish");
@@ -53,7 +54,7 @@ fn every_shell_has_its_script() {
     assert!(fish.contains("complete -c matrix-homeserver"), "{fish}");
     assert!(script("zsh").starts_with("#compdef matrix-homeserver\n"));
     for script in [fish, script("zsh"), script("bash")] {
-        for word in ["serve", "check-connection", "egress-broker", "reset-password"] {
+        for word in ["serve", "check-connection", "reload", "egress-broker", "reset-password"] {
             assert!(script.contains(word), "{word}\n{script}");
         }
     }

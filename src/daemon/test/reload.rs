@@ -110,8 +110,8 @@ fn the_verdict_is_of_what_was_written_before() {
     let machine = Machine::new();
     let mut server = machine.serve();
     let socket = machine.text("admin.sock");
-    let verdict = || machine.run(&["reload-verdict", "--socket", &socket]);
-    assert_eq!(verdict().ok(), "the reload was applied");
+    let verdict = || machine.run(&["reload", "--socket", &socket]);
+    assert_eq!(verdict().ok(), "the configuration was read again");
     for round in 0..20 {
         let bad = round % 2 == 0;
         let text = if bad {
@@ -135,15 +135,34 @@ fn the_verdict_is_of_what_was_written_before() {
             assert!(told.contains("the reload was refused"), "{told}");
             assert!(told.contains("10.toml:1: ") && told.contains("10.toml:3: "), "{told}");
         } else {
-            let expected = "the reload was applied\ncache.memory needs a restart";
+            let expected = "the configuration was read again\n\
+                            cache.memory = \"32 MiB\" needs a restart";
             assert_eq!(ran.ok(), expected);
         }
     }
     // A configuration that is wrong leads to no socket, but is a refusal in itself.
     machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
-    assert!(
-        machine.run_configured(&["reload-verdict"]).failed(BAD_CONFIGURATION).contains("10.toml:1")
-    );
+    assert!(machine.run_configured(&["reload"]).failed(BAD_CONFIGURATION).contains("10.toml:1"));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn what_was_applied_and_what_needs_a_restart_is_printed() {
+    let machine = Machine::new();
+    let mut server = machine.serve();
+    let text = "[limits]\nstreams = 90\n[cache]\nmemory = \"32 MiB\"\n";
+    machine.write("conf.d/10.toml", text, 0o600);
+    machine.write("secret", "another secret", 0o600);
+    let ran = machine.run_configured(&["reload"]);
+    let mut lines: Vec<_> = ran.ok().lines().collect();
+    assert_eq!(lines.remove(0), "the configuration was read again");
+    lines.sort_unstable();
+    let expected = [
+        "cache.memory = \"32 MiB\" needs a restart",
+        "limits.streams = 90 is in force",
+        "registration.shared_secret_file: a new secret is in force",
+    ];
+    assert_eq!(lines, expected);
     assert_eq!(server.stop(), Some(0));
 }
 
@@ -163,7 +182,7 @@ fn the_verdict_is_not_of_a_reload_under_way() {
         fs::remove_file(&slow).unwrap();
         machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
         thread::scope(|scope| {
-            let verdict = scope.spawn(|| machine.run(&["reload-verdict", "--socket", &socket]));
+            let verdict = scope.spawn(|| machine.run(&["reload", "--socket", &socket]));
             let start = Instant::now();
             while start.elapsed() < ASKING {
                 thread::park_timeout(ASKING);
