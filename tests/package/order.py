@@ -13,6 +13,7 @@ ALL = [
     shows.install_takes_the_name_from_debconf,
     confinement.units_are_clean_and_closed,
     probes.the_sandbox_is_closed_where_it_should_be,
+    probes.the_filter_refuses_what_the_server_never_calls,
     shows.first_request_starts_the_server,
     shows.a_user_sends_a_message,
     shows.reload_applies_a_good_change,
