@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::ResolveFuture;
 
 /// A resolver that knows a few names.
 #[derive(Clone, Default)]
@@ -133,9 +134,10 @@ async fn time_is_limited() {
             Box::pin(std::future::pending())
         }
     }
-    let timeout = Duration::from_millis(50);
+    let timeout = Duration::from_secs(1);
     let settings = DialSettings { timeout, ..DialSettings::default() };
     let dialer = SystemDial::new(Arc::new(ArcSwap::from_pointee(settings)), Never);
     let error = dialer.dial(&target("server.test", 1)).await.unwrap_err();
-    assert!(matches!(error, DialError::TimedOut { .. }), "{error}");
+    // Whoever reads it looks at the resolver, and not at the server.
+    assert_eq!(error.to_string(), "cannot resolve server.test: no answer within 1 seconds");
 }

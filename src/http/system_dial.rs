@@ -11,14 +11,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
 
 use crate::{
-    Attempt, Candidate, Dial, DialError, Dialled, Fate, IpRanges, Target, dial::AttemptFuture,
+    Attempt, Candidate, Dial, DialError, Dialled, Fate, IpRanges, Resolve, SystemResolver, Target,
+    dial::AttemptFuture,
 };
 
 /// Addresses of one name that are looked at; whatever a name has beyond them is left aside.
@@ -27,28 +28,6 @@ pub(crate) const MAX_CANDIDATES: usize = 32;
 const MAX_TRIED: usize = 8;
 /// Head start of an address over the next one (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// What [`Resolve::resolve`] gives.
-pub type ResolveFuture<'a> = BoxFuture<'a, io::Result<Vec<IpAddr>>>;
-
-/// Finds the addresses of a name.
-pub trait Resolve: Send + Sync + 'static {
-    /// All addresses, the preferred one first.
-    fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a>;
-}
-
-/// The operating system's resolver (`getaddrinfo`): `/etc/hosts`, DNS, and what else is set up.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a> {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    }
-}
 
 /// What a [`SystemDial`] goes by; a reload swaps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +65,7 @@ impl<R: Resolve> SystemDial<R> {
         let connect = self.connect(target, &settings.ranges, &mut candidates);
         let outcome = match timeout(limit, connect).await {
             Ok(outcome) => outcome,
+            Err(_) if candidates.is_empty() => Err(unresolved(target, limit)),
             Err(_) => Err(DialError::TimedOut { target: target.clone(), timeout: limit }),
         };
         Attempt { candidates, outcome }
@@ -133,6 +113,13 @@ impl<R: Resolve> Dial for SystemDial<R> {
             self.open(target).await.map(|opened| Dialled::new(opened.stream, opened.address))
         })
     }
+}
+
+/// All the time went by without one address.
+fn unresolved(target: &Target, limit: Duration) -> DialError {
+    let reason = format!("no answer within {} seconds", limit.as_secs());
+    let source = io::Error::new(io::ErrorKind::TimedOut, reason);
+    DialError::Resolve { host: target.host.clone(), source }
 }
 
 /// A connection that nobody uses yet.

@@ -186,7 +186,7 @@ async fn errors_come_over_as_they_are() {
     let quick = DialSettings { timeout: Duration::from_millis(50), ..DialSettings::default() };
     machine.settings.store(Arc::new(quick));
     let error = machine.dial("slow.test", 1).await.outcome.unwrap_err();
-    assert!(matches!(error, DialError::TimedOut { .. }), "{error}");
+    assert!(error.to_string().contains("slow.test: no answer"), "{error}");
     let error = machine.dial(&"x".repeat(256), 1).await.outcome.unwrap_err();
     assert!(matches!(error, DialError::Resolve { .. }), "{error}");
 }
