@@ -30,6 +30,7 @@ use sd_notify::NotifyState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{
+    admin::protocol::ReloadVerdict,
     failure::Failure,
     logging::{self, LevelHandle},
     message, notify,
@@ -37,6 +38,7 @@ use crate::{
     settings,
     signals::{Signals, Told},
     system::raise_descriptor_limit,
+    verdict::Hearer,
 };
 
 /// What the socket unit calls the broker's socket.
@@ -102,7 +104,13 @@ async fn serve(
         tokio::select! {
             told = signals.next() => match told {
                 Told::Stop => break,
-                Told::Reload => reloader.reload(),
+                Told::Reload => {
+                    let hearer = Hearer::present();
+                    let verdict = reloader.reload();
+                    if let Some(hearer) = hearer {
+                        hearer.tell(&verdict);
+                    }
+                }
             },
             () = tick(watchdog.as_mut()) => alive(),
             path = &mut outdated => {
@@ -202,20 +210,28 @@ struct Reloader {
 
 impl Reloader {
     /// Reads and applies, or says in the log why not.
-    fn reload(&mut self) {
+    fn reload(&mut self) -> ReloadVerdict {
         notify::reloading();
-        match self.try_reload() {
-            Ok(()) => notify::ready("the configuration was read again"),
+        let (verdict, status) = match self.try_reload() {
+            Ok(verdict) => (verdict, "the configuration was read again".to_owned()),
             Err(failure) => {
-                for line in failure.message.lines() {
-                    tracing::error!("the new configuration is not used: {line}");
+                let refused: Vec<String> = failure.message.lines().map(str::to_owned).collect();
+                for line in &refused {
+                    tracing::error!(
+                        MESSAGE_ID = message::RELOAD_REFUSED,
+                        "the new configuration is not used: {line}"
+                    );
                 }
-                notify::ready("the new configuration is wrong; the old one is in force");
+                let first = refused.first().map_or("", String::as_str);
+                let status = format!("RELOAD REFUSED, the old configuration is in force: {first}");
+                (ReloadVerdict { refused, ..ReloadVerdict::default() }, status)
             }
-        }
+        };
+        notify::ready(&format!("connecting for others; {status}"));
+        verdict
     }
 
-    fn try_reload(&mut self) -> Result<(), Failure> {
+    fn try_reload(&mut self) -> Result<ReloadVerdict, Failure> {
         let new = config::load_egress(&self.source, &self.environment)?;
         let dial = dial(&new)?;
         self.level
@@ -223,15 +239,31 @@ impl Reloader {
             .map_err(|reason| Failure::from(new.problem("log.level", &reason)))?;
         self.settings.store(Arc::new(dial));
         tell_unread(&new);
+        let mut verdict = ReloadVerdict::default();
         for (old, new) in self.current.entries().iter().zip(new.entries()) {
-            if !old.has_value_of(new) {
-                let restart = new.effect == Effect::Restart;
-                let effect = if restart { "needs a restart" } else { "is in force" };
-                let value = new.value.as_deref().unwrap_or("not set");
-                tracing::info!("{} = {value} {effect}", new.path());
+            if old.has_value_of(new) {
+                continue;
+            }
+            let text = format!("{} = {}", new.path(), new.value.as_deref().unwrap_or("not set"));
+            if new.effect == Effect::Restart {
+                tracing::warn!(
+                    MESSAGE_ID = message::SETTING_NEEDS_RESTART,
+                    MATRIX_SETTING = %new.path(),
+                    "{text} needs a restart"
+                );
+                verdict.waiting.push(text);
+            } else {
+                tracing::info!(MATRIX_SETTING = %new.path(), "{text} is in force");
+                verdict.applied.push(text);
             }
         }
+        tracing::info!(
+            MESSAGE_ID = message::RELOAD_APPLIED,
+            APPLIED = verdict.applied.len(),
+            WAITING = verdict.waiting.len(),
+            "the configuration was read again"
+        );
         self.current = new;
-        Ok(())
+        Ok(verdict)
     }
 }

@@ -25,6 +25,7 @@ mod status;
 mod storage;
 mod system;
 mod tls_probe;
+mod verdict;
 mod watchdog;
 mod wire;
 

@@ -39,6 +39,7 @@ use crate::{
     status::{Nature, Status},
     storage,
     system::{self, SystemRandom, give_memory_back, raise_descriptor_limit},
+    verdict::Hearer,
     watchdog,
     wire::{self, Wired},
 };
@@ -257,7 +258,13 @@ impl Running {
             tokio::select! {
                 told = signals.next() => match told {
                     Told::Stop => return Ok(()),
-                    Told::Reload => self.reloader.reload(&self.server),
+                    Told::Reload => {
+                        let hearer = Hearer::present();
+                        self.reloader.reload(&self.server);
+                        if let Some(hearer) = hearer {
+                            hearer.tell(&self.reloader.verdict);
+                        }
+                    }
                 },
                 Some(asker) = askers.recv() => {
                     self.reloader.reload(&self.server);

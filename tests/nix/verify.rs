@@ -6,11 +6,10 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use crate::unit::Directives;
 
 /// What systemd 252 says of directives and values that came later. systemd 257 says none of this.
-const NEWER: [&str; 6] = [
+const NEWER: [&str; 5] = [
     "Unknown key 'ImportCredential' in section [Service], ignoring.",
     "Unknown key 'RestartMaxDelaySec' in section [Service], ignoring.",
     "Unknown key 'RestartSteps' in section [Service], ignoring.",
-    "Failed to parse service type, ignoring: notify-reload",
     "Failed to parse boolean value, ignoring: strict",
     "Unknown system call group, ignoring: @sandbox",
 ];

@@ -1,9 +1,8 @@
 """Shows of what stands around the server: its broker, its credentials, and further instances beside it."""
 
-from shows import ADMIN, CONFIG, PASSWORD, SERVICE, expect, wait_for
+from shows import ADMIN, BROKER, CONFIG, PASSWORD, SERVICE, expect, wait_for
 
 DROP_INS = f"/etc/systemd/system/{SERVICE}.d"
-BROKER = "matrix-homeserver-egress.service"
 INSTANCE = "matrix-homeserver@two"
 SECRET = "a secret that only the service is given"
 

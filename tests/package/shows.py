@@ -10,6 +10,7 @@ from build import FIRST, SECOND, URL
 from machine import Failed
 
 SERVICE = "matrix-homeserver.service"
+BROKER = "matrix-homeserver-egress.service"
 CONFIG = "/etc/matrix-homeserver"
 OURS = f"{CONFIG}/conf.d/10-server-name.toml"
 ADMIN = "--socket /run/matrix-homeserver-admin.sock"
@@ -177,6 +178,13 @@ def reload_refuses_a_bad_change(world):
     explained = machine.run(f"journalctl --unit {SERVICE} --catalog").stdout
     for subject in ("answers requests", "reload of the configuration was applied", "was refused"):
         expect("Subject: " in explained and subject in explained, "not explained:", subject, explained[-3000:])
+    expect(told.count(f"{bad}:3") == 2, "the journal has not one line for each of the two reloads:", told)
+    # The broker refuses its own part of it.
+    machine.write(bad, "[egress]\nconnect_timeout = 'soon'\n")
+    reload = machine.run(f"systemctl reload {BROKER}", check=False)
+    expect(reload.returncode != 0, "systemctl takes the broker's refused reload for one that was applied")
+    told = machine.run(f"journalctl --unit {BROKER} --lines 5 --output cat").stdout
+    expect(told.count(f"{bad}:2") == 1, "the broker's journal does not say what is wrong:", told)
     # The verdict is of the very reload that was asked for.
     for _ in range(RELOADS):
         machine.run(f"rm {bad}; systemctl reload {SERVICE}")

@@ -156,7 +156,7 @@ pub(crate) struct ShownCertificate {
 }
 
 /// What came of a reload.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub(crate) struct ReloadVerdict {
     /// Why it was refused, a line for each reason; none if it was applied.
     pub(crate) refused: Vec<String>,

@@ -1,19 +1,11 @@
-//! `reload`: reloads, and tells what came of it.
-//!
-//! systemd runs `ExecReload=` after it has sent its signal, since version 259 before it. Only a
-//! reload that begins with the question is surely of what the administrator has written; the one
-//! by the signal then finds nothing that differs.
-
-use std::time::Duration;
+//! `reload`: reloads, and tells what came of it. The reload begins with the question, so that it is
+//! surely of what the administrator has written.
 
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::post};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{Admin, Refusal, protocol::RELOAD, reply};
-
-/// How long a reload may take before whoever asks is told that it is not over. The units give a
-/// reload more than this.
-const VERDICT_TIMEOUT: Duration = Duration::from_mins(1);
+use crate::verdict::VERDICT_TIMEOUT;
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new().route(RELOAD, post(tell))

@@ -43,6 +43,11 @@ impl ConfigArgument {
         self.config.clone().map_or(Source::System, Source::File)
     }
 
+    /// Whether another one than the system's is meant.
+    fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Reads it.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         Ok(config::load(&self.source(), &Environment::of_process())?)

@@ -1,5 +1,8 @@
 //! `reload`: has the running server read its configuration again, and tells what of it is in force
-//! and what needs a restart. Run by `ExecReload=`, it gives `systemctl reload` its exit status.
+//! and what needs a restart.
+//!
+//! By hand it asks over the admin socket. Run by `ExecReload=` it goes by what the service manager
+//! says of the process, see [`crate::verdict`], and gives `systemctl reload` its exit status.
 
 use std::path::PathBuf;
 
@@ -10,6 +13,8 @@ use crate::{
     admin::protocol::{RELOAD, ReloadVerdict},
     failure::{FAILED, Failure},
     http_client::Place,
+    logging,
+    verdict::Service,
 };
 
 #[derive(Args, Debug)]
@@ -22,6 +27,10 @@ pub(super) struct Reload {
 }
 
 pub(super) fn run(arguments: &Reload) -> Result<(), Failure> {
+    let is_told_where = arguments.socket.is_some() || arguments.config.is_given();
+    if !is_told_where && let Some(service) = Service::of_command() {
+        return tell(service.reload()?);
+    }
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
         // One that cannot be read would be refused by the server as well.
@@ -30,13 +39,17 @@ pub(super) fn run(arguments: &Reload) -> Result<(), Failure> {
     tell(call(&Place::Unix(socket), RELOAD, &())?)
 }
 
+/// Prints what the reloaded process has told the log; to a journal that has it, it is not told again.
 fn tell(verdict: ReloadVerdict) -> Result<(), Failure> {
     let ReloadVerdict { refused, applied, waiting } = verdict;
+    let is_known = logging::leads_to_journal();
     if !refused.is_empty() {
-        let mut lines =
-            vec!["the reload was refused; the old configuration is in force".to_owned()];
-        lines.extend(refused);
+        let summary = "the reload was refused; the old configuration is in force".to_owned();
+        let lines = if is_known { Vec::new() } else { [vec![summary], refused].concat() };
         return Err(Failure { message: lines.join("\n"), status: FAILED });
+    }
+    if is_known {
+        return Ok(());
     }
     print("the configuration was read again")?;
     applied.iter().try_for_each(|text| print(format!("{text} is in force")))?;

@@ -20,3 +20,4 @@ mod places;
 mod reload;
 mod sandbox;
 mod service;
+mod verdict;

@@ -175,6 +175,8 @@ fn the_service_manual_names_the_variables_that_are_read() {
         quoted.filter(is_variable).filter(ours).map(str::to_owned).collect();
     assert!(read.contains("MATRIX_HOMESERVER_EGRESS"), "{read:?}");
     read.extend(OF_LIBRARIES.map(str::to_owned));
+    // The one name without a line in it.
+    read.extend(sources.contains("var(\"MAINPID\")").then(|| "MAINPID".to_owned()));
     assert_eq!(tags(&manual("matrix-homeserver.8"), "ENVIRONMENT"), read);
 }
 
