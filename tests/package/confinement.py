@@ -38,9 +38,10 @@ def the_broker_connects_where_it_may(world):
     machine.write(f"{CONFIG}/conf.d/55-egress.toml", "[egress]\nip_range_allowlist = ['127.0.0.1/32']\n")
     machine.run(f"systemctl reload {BROKER} {SERVICE}")
     status, said = check_connection(machine, "127.0.0.1:8080")
-    # The archive's web server speaks no TLS, and notes what it was greeted with.
+    # The archive's web server speaks no TLS, and notes what it was greeted with. In what words it refuses that depends on
+    # where the random bytes of the greeting happen to have blanks.
     expect(status != 0 and "through the broker" in said and "denied" not in said, status, said)
-    wait_for(lambda: "Bad request" in machine.run("cat /run/archive.log").stdout, "the connection at the other end")
+    wait_for(lambda: " code 400, " in machine.run("cat /run/archive.log").stdout, "the connection at the other end")
     machine.run(f"rm {CONFIG}/conf.d/55-egress.toml; systemctl reload {BROKER} {SERVICE}")
 
 
