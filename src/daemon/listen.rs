@@ -168,8 +168,23 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
         admin_bind(&config.fixed.admin.socket).map_err(Failure::new)?
     };
     open.admin = http::Listener::bind(&admin, &mut passed).map_err(Failure::new)?;
+    tell_where_commands_look(&open.admin, &config.fixed.admin.socket);
     passed.finish().map_err(Failure::new)?;
     Ok(open)
+}
+
+/// A passed socket is used wherever it is, but the commands go where the configuration says.
+fn tell_where_commands_look(admin: &[http::Listener], configured: &Path) {
+    let is_there = |listener: &http::Listener| matches!(listener.address(), http::Address::Unix(path) if path == configured);
+    if !admin.iter().any(is_there) {
+        let places: Vec<_> = admin.iter().map(|it| it.address().to_string()).collect();
+        tracing::warn!(
+            "the service manager holds the admin socket at {}, but the administrative commands \
+             look for it at admin.socket, {}",
+            places.join(", "),
+            configured.display()
+        );
+    }
 }
 
 /// Whether the address is one that nobody asked for and not every machine has: IPv6 may be switched

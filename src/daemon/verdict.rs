@@ -6,9 +6,9 @@
 //!
 //! The service manager sets `$MAINPID` and `$RUNTIME_DIRECTORY` for its commands. By them one
 //! command serves the server, its instances and the broker, whatever their configuration says and
-//! however wrong it is. The units are of `Type=notify` for it: with `Type=notify-reload` the service
-//! manager signals besides, before the command or after it by its version, so that everything would
-//! be read and told twice.
+//! however wrong it is. The units are of `Type=notify` for it: with `Type=notify-reload` the
+//! service manager signals besides, before the command or after it by its version, so that
+//! everything would be read and told twice.
 //!
 //! Invariant: the process connects before it reads. A verdict is thus of files as they were when
 //! the command ran, or newer; a reload that was under way before is never taken for the answer.

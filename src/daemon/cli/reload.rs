@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Reload) -> Result<(), Failure> {
     tell(call(&Place::Unix(socket), RELOAD, &())?)
 }
 
-/// Prints what the reloaded process has told the log; to a journal that has it, it is not told again.
+/// Prints what the reloaded process has told the log, but not to a journal that has it already.
 fn tell(verdict: ReloadVerdict) -> Result<(), Failure> {
     let ReloadVerdict { refused, applied, waiting } = verdict;
     let is_known = logging::leads_to_journal();

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::{fs::MetadataExt, net::UnixListener},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -180,6 +180,7 @@ fn a_moved_admin_socket_is_found_by_the_configuration() {
     let mut manager = start(&machine);
     assert!(machine.path("moved.sock").exists() && !machine.path("admin.sock").exists());
     assert_eq!(machine.run_configured(&["reload"]).ok(), APPLIED);
+    assert!(!machine.log().contains("administrative commands"), "{}", machine.log());
     machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
     let refused = machine.run_configured(&["reload"]);
     assert!(refused.failed(BAD_CONFIGURATION).contains("10.toml:1"), "{refused:?}");
@@ -193,5 +194,28 @@ fn a_moved_admin_socket_is_found_by_the_configuration() {
     let lost = machine.run_configured(&["reload"]);
     assert!(lost.failed(1).contains("cannot reach the server at"), "{lost:?}");
     machine.run(&["reload", "--socket", &machine.text("moved.sock")]).ok();
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn an_admin_socket_that_is_passed_is_used_and_found_where_the_configuration_says() {
+    let machine = Machine::new();
+    let start = |place: &str| {
+        let listener = UnixListener::bind(machine.path("passed.sock")).unwrap();
+        let configured = format!("[admin]\nsocket = \"{}\"\n", machine.text(place));
+        machine.write("conf.d/05.toml", &configured, 0o600);
+        let inner = egress::command(&machine, &["serve"]);
+        let manager = Manager::of(&machine, egress::passing(&inner, "admin", &listener));
+        manager.until("READY=1\n");
+        (manager, listener)
+    };
+    let (mut manager, _listener) = start("passed.sock");
+    assert_eq!(machine.run_configured(&["reload"]).ok(), APPLIED);
+    assert!(!machine.log().contains("administrative commands"), "{}", machine.log());
+    assert_eq!(manager.stop(), Some(0));
+    fs::remove_file(machine.path("passed.sock")).unwrap();
+    let (mut manager, _listener) = start("elsewhere.sock");
+    let line = format!("look for it at admin.socket, {}", machine.text("elsewhere.sock"));
+    assert!(machine.log().contains(&line), "{}", machine.log());
     assert_eq!(manager.stop(), Some(0));
 }
