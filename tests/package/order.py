@@ -1,6 +1,7 @@
 """All shows, in the order in which an administrator meets what they show."""
 
 import confinement
+import names
 import probes
 import shows
 
@@ -19,7 +20,9 @@ ALL = [
     shows.reload_applies_a_good_change,
     shows.reload_refuses_a_bad_change,
     confinement.the_broker_connects_where_it_may,
+    names.the_broker_resolves_names,
     confinement.without_the_broker_the_server_has_the_network,
+    names.the_server_resolves_names_by_itself,
     confinement.secrets_come_as_credentials,
     confinement.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
