@@ -1,5 +1,6 @@
 """Makes the packages and the signed archive, in Debian's own tree with Debian's own tools."""
 
+import shlex
 import shutil
 import subprocess
 
@@ -8,6 +9,7 @@ import roots
 
 BUILD_TIMEOUT_SECONDS = 300
 SHORT_TIMEOUT_SECONDS = 60
+KEYRING = "matrix-homeserver-archive-keyring"
 URL = "http://127.0.0.1:8080/archive"
 
 # What the test installs, what it upgrades to, and what apt must not take by itself.
@@ -19,8 +21,8 @@ PRERELEASE = "0.2.0~rc1-1~deb13u1"
 class Builder:
     """A copy of the build tree with the sources of this checkout in /build/source."""
 
-    def __init__(self, binary, tree=None):
-        self.root = overlay.overlay(tree or roots.ensure("build"))
+    def __init__(self, binary, tree=None, size=overlay.SIZE):
+        self.root = overlay.overlay(tree or roots.ensure("build"), size)
         self.build = self.root / "build"
         for name in ("proc", "dev"):
             overlay.mount("--rbind", f"/{name}", str(self.root / name))
@@ -29,8 +31,21 @@ class Builder:
         shutil.copy(binary, self.build / "server")
         # The archive's key of this test, and one that nobody trusts.
         for name in ("archive", "stranger"):
-            self.run(f"mkdir -m 700 /build/{name}.gnupg; GNUPGHOME=/build/{name}.gnupg gpg --batch --quiet "
-                     f"--passphrase '' --quick-generate-key 'Test of the {name}' ed25519 sign 1d")
+            self.run(f"mkdir -m 700 /build/{name}.gnupg")
+            self.new_key(name, f"Test of the {name}")
+
+    def gpg(self, home, arguments):
+        return self.run(f"GNUPGHOME=/build/{home}.gnupg gpg --batch --quiet {arguments}").stdout
+
+    def new_key(self, home, name):
+        """Makes a signing key in the directory of `home`, and gives its fingerprint."""
+        self.gpg(home, f"--passphrase '' --quick-generate-key {shlex.quote(name)} ed25519 sign 1d")
+        return self.fingerprint(home, name)
+
+    def fingerprint(self, home, name=""):
+        """The first key in the directory of `home` whose owner contains the name."""
+        listed = self.gpg(home, f"--with-colons --list-keys {shlex.quote(name) if name else ''}")
+        return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
     def export(self, target):
         listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
@@ -41,13 +56,16 @@ class Builder:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target / name, follow_symlinks=False)
 
-    def run(self, command, timeout=SHORT_TIMEOUT_SECONDS, check=True):
+    def run(self, command, timeout=SHORT_TIMEOUT_SECONDS, check=True, log=None):
+        """Runs lines of shell, which end with the first that fails; what they say is returned, or goes to `log`."""
         done = subprocess.run(
             ["chroot", str(self.root), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
-             "sh", "-c", command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+             "sh", "-ec", command],
+            stdin=subprocess.DEVNULL, stdout=log or subprocess.PIPE, stderr=log or subprocess.PIPE, text=True,
+            timeout=timeout, check=False)
         if check and done.returncode != 0:
-            raise SystemExit(f"{command}\nended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+            said = f"see {log.name}" if log else f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            raise SystemExit(f"{command}\nended with {done.returncode}\n{said}")
         return done
 
     def packages(self, output, prefix="", compressor="none"):
@@ -68,14 +86,23 @@ class Builder:
                  "dpkg-deb --root-owner-group -Znone -b /build/again /build/newer")
         return f"/build/newer/matrix-homeserver_{version}_{self.architecture()}.deb"
 
+    def keyring(self, version, keys):
+        """The package of the archive's keys in /build/first again, as another version with these keys."""
+        self.run("rm -rf /build/again; mkdir -p /build/newer; dpkg-deb -R "
+                 f"/build/first/{KEYRING}_*.deb /build/again; sed -i 's/^Version:.*/Version: {version}/' "
+                 "/build/again/DEBIAN/control; rm /build/again/DEBIAN/md5sums")
+        self.gpg("archive", f"--export {' '.join(keys)} >/build/again/usr/share/keyrings/{KEYRING}.pgp")
+        self.run("dpkg-deb --root-owner-group -b /build/again /build/newer")
+        return f"/build/newer/{KEYRING}_{version}_all.deb"
+
     def architecture(self):
         return self.run("dpkg --print-architecture").stdout.strip()
 
-    def publish(self, name, suite="trixie", files="", key="archive"):
-        """Puts files into the archive /build/NAME, and signs it."""
+    def publish(self, name, suite="trixie", files="", key="archive", signers=None):
+        """Puts files into the archive /build/NAME, and signs it by the keys that have these fingerprints."""
+        signers = ",".join(signers or [self.fingerprint(key)])
         self.run(f"export GNUPGHOME=/build/{key}.gnupg; /build/source/debian/repository --archive /build/public/{name} "
-                 f"--url {URL} --key $(gpg --batch --with-colons --list-keys | awk -F: '/^fpr/ {{ print $10; exit }}') "
-                 f"{'--suite ' + suite if files else ''} {files}")
+                 f"--url {URL} --key {signers} {'--suite ' + suite if files else ''} {files}")
         return self.build / "public" / name
 
     def lintian(self, output):

@@ -47,21 +47,31 @@ class Machine:
             if self.process.poll() is not None:
                 raise Failed(f"the machine ended at once:\n{self.console()}")
             self.init = self.init or self.find_init()
-            if self.init:
-                state = self.run("systemctl is-system-running", check=False, timeout=10).stdout.strip()
-                if state in ("running", "degraded"):
-                    if state == "degraded":
-                        raise Failed(self.run("systemctl --failed --no-legend").stdout)
-                    return
+            state = self.state() if self.init else "starting"
+            if state == "degraded":
+                raise Failed(self.run("systemctl --failed --no-legend").stdout + self.journal())
+            if state == "running":
+                return
             time.sleep(0.1)
         raise Failed(f"the machine did not come up:\n{self.console()}")
 
+    def state(self):
+        """What systemd says of itself. A busy machine answers late, which is no answer yet."""
+        try:
+            return self.run("systemctl is-system-running", check=False, timeout=10).stdout.strip()
+        except Failed:
+            return "starting"
+
     def find_init(self):
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for child in children.read_text().split():
-            name = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
-            if name in ("systemd", "init"):
-                return child
+        try:
+            for child in children.read_text().split():
+                name = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+                if name in ("systemd", "init"):
+                    return child
+        except (FileNotFoundError, ProcessLookupError):
+            # nspawn's own helpers come and go.
+            pass
         return None
 
     def run(self, command, check=True, timeout=COMMAND_TIMEOUT_SECONDS, **more):

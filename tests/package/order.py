@@ -1,7 +1,9 @@
 """All shows, in the order in which an administrator meets what they show."""
 
+import answers
 import confinement
 import names
+import keys
 import probes
 import shows
 
@@ -26,7 +28,10 @@ ALL = [
     confinement.secrets_come_as_credentials,
     confinement.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
+    keys.keys_change_as_documented,
     shows.watchdog_restarts_a_stuck_server,
+    answers.removal_keeps_data_and_what_was_written,
+    answers.reconfigure_asks_and_keeps_edits,
     shows.reconfigure_keeps_edits_and_takes_postgresql,
     shows.postgresql_knows_the_server_by_its_user,
     shows.autopkgtest_passes,

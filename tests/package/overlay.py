@@ -24,10 +24,10 @@ def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True, stdin=subprocess.DEVNULL, timeout=30)
 
 
-def overlay(tree):
+def overlay(tree, size=SIZE):
     """A directory with the content of `tree`; what is written to it stays in memory."""
     work = pathlib.Path(tempfile.mkdtemp(prefix="package-test-"))
-    mount("-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "tmpfs", str(work))
+    mount("-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(work))
     for name in ("upper", "work", "root"):
         (work / name).mkdir()
     options = f"lowerdir={tree},upperdir={work}/upper,workdir={work}/work"

@@ -1,0 +1,39 @@
+"""Shows what becomes of debconf's answers when the administrator has written something else, or has removed the package."""
+
+from shows import CONFIG, OURS, SERVICE, expect, messages_are_there, preseed
+
+MOVED = f"{CONFIG}/homeserver.toml"
+# What curl ends with when nobody listens.
+REFUSED = 7
+
+
+def removal_keeps_data_and_what_was_written(world):
+    """The fragment has been moved to the main file: neither removal nor installation brings it back."""
+    machine = world.machine
+    machine.run(f"mv {OURS} {MOVED}; systemctl reload {SERVICE}")
+    before = machine.run(f"cat {MOVED}").stdout
+    machine.run("apt-get remove --yes matrix-homeserver", timeout=90)
+    asked = machine.run("curl -s -m 5 -o /dev/null http://127.0.0.1:8008/", check=False)
+    expect(asked.returncode == REFUSED, "a socket is still open: curl ends with", asked.returncode)
+    expect(machine.run("systemctl --failed --no-legend").stdout == "", "units failed")
+    machine.run("test -e /var/lib/matrix-homeserver/homeserver.db")
+    machine.run("apt-get install --yes matrix-homeserver", timeout=90)
+    expect(machine.run(f"cat {MOVED}; ls {OURS}", check=False).stdout == before, "the configuration has changed")
+    messages_are_there(world)
+    machine.run(f"mv {MOVED} {OURS}; systemctl reload {SERVICE}")
+
+
+def reconfigure_asks_and_keeps_edits(world):
+    """What the fragment says counts more than old answers, and a database with data stays the database."""
+    machine = world.machine
+    machine.run(f"sed -i 's/^report_stats.*/report_stats = true # Why not./' {OURS}")
+    before = machine.run(f"cat {OURS}").stdout
+    preseed(machine, server_name=("string", "other.example"), report_stats=("boolean", "false"),
+            postgresql=("boolean", "true"))
+    machine.run("dpkg-reconfigure matrix-homeserver", timeout=90)
+    expect(machine.run(f"cat {OURS}").stdout == before, "the fragment was changed")
+    expect(machine.run(f"ls {CONFIG}/conf.d").stdout.count("database") == 0, "the database was changed")
+    messages_are_there(world)
+    told = machine.run("debconf-show matrix-homeserver").stdout
+    for answer in ("server-name: test.example", "report-stats: true", "postgresql: false"):
+        expect(answer in told, answer, "is not what debconf holds:", told)
