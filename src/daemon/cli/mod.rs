@@ -6,6 +6,7 @@ mod completions;
 mod config_commands;
 mod generate;
 mod hash_password;
+mod health;
 mod register_user;
 mod reload;
 mod sandbox_probe;
@@ -65,6 +66,8 @@ enum Command {
     User(user::UserArguments),
     /// Try whether the running server can connect to another one
     CheckConnection(check_connection::CheckConnection),
+    /// Ask the running server whether it is well
+    Health(health::Health),
     /// Have the running server read its configuration again, and tell what came of it
     Reload(reload::Reload),
     /// Run the broker, which connects for a server that has no network
@@ -129,6 +132,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Config(command) => config_commands::run(command),
         Command::User(arguments) => user::run(arguments),
         Command::CheckConnection(arguments) => check_connection::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::EgressBroker(arguments) => {
             crate::egress::run(arguments.config.source(), arguments.socket.as_deref())

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &RegisterUser) -> Result<(), Failure> {
         None => Some(arguments.config.load()?),
     };
     let secret = secret(arguments, config.as_ref())?;
-    let place = place(arguments, config.as_ref())?;
+    let place = place(arguments.server_url.as_deref(), config.as_ref())?;
     let registration = Registration {
         user: user(arguments.user.as_deref())?,
         password: password(arguments)?,
@@ -88,10 +88,11 @@ fn secret(arguments: &RegisterUser, config: Option<&Config>) -> Result<String, F
     })
 }
 
-fn place(arguments: &RegisterUser, config: Option<&Config>) -> Result<Place, Failure> {
-    let url = arguments.server_url.clone();
+/// The server that the command line names, else that of the configuration.
+pub(super) fn place(url: Option<&str>, config: Option<&Config>) -> Result<Place, Failure> {
     let from_config = || config.and_then(|config| url_of(&config.listeners.list));
-    let url = url.or_else(from_config).unwrap_or_else(|| DEFAULT_SERVER.to_owned());
+    let url = url.map(str::to_owned).or_else(from_config);
+    let url = url.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
     Place::parse(&url).map_err(Failure::new)
 }
 

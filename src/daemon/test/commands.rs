@@ -157,3 +157,17 @@ fn users_are_administrated_over_the_admin_socket() {
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     drop(server);
 }
+
+#[test]
+fn health_is_told_by_the_exit_status() {
+    let machine = Machine::new();
+    let said = machine.run_configured(&["health"]);
+    assert!(said.failed(1).contains("cannot reach the server"), "{}", said.output);
+    let mut server = machine.serve();
+    assert_eq!(machine.run_configured(&["health"]).ok(), "the server is well");
+    let url = format!("http://127.0.0.1:{}", machine.port);
+    assert_eq!(machine.run(&["health", &url]).ok(), "the server is well");
+    let said = machine.run(&["health", &format!("{url}/elsewhere")]);
+    assert!(said.failed(1).contains("404"), "{}", said.output);
+    assert_eq!(server.stop(), Some(0));
+}

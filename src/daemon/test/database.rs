@@ -100,6 +100,8 @@ fn a_new_password_is_used_after_a_restart() {
     pair.cluster.resume();
     server.wait_for_log("password authentication failed for user \"homeserver\"");
     assert_eq!(health(), 503);
+    let said = pair.machine.run_configured(&["health"]);
+    assert!(said.failed(1).contains("is not well"), "{}", said.output);
     assert_eq!(server.stop(), Some(0));
     drop(server);
     let mut server = pair.machine.serve();
