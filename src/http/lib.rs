@@ -20,6 +20,7 @@ mod dial;
 mod driver;
 mod error;
 mod forwarded;
+mod lanes;
 mod limits;
 mod listen;
 mod passed;
@@ -47,6 +48,7 @@ pub use dial::{
 };
 pub use error::Error;
 pub use forwarded::client_address;
+pub use lanes::Lanes;
 pub use limits::Limits;
 pub use listen::Listener;
 pub use passed::PassedSockets;

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::{
-    Address, BoxError, Connection, Error, Limits, Listener, Peer, Tls, Traffic,
+    Address, BoxError, Connection, Error, Lanes, Limits, Listener, Peer, Tls, Traffic,
     driver::{Phase, Protocols, Shared, serve_connection},
     slots::{Slot, Slots},
     socket::Socket,
@@ -42,6 +42,7 @@ pub struct Server {
     shared: Arc<ArcSwap<Shared>>,
     phase: watch::Sender<Phase>,
     slots: Slots,
+    lanes: Lanes,
     tracker: TaskTracker,
     traffic: Traffic,
 }
@@ -54,14 +55,19 @@ pub struct Drained {
 }
 
 impl Server {
-    /// A server without listeners.
+    /// A server without listeners, whose connections run where their listeners do.
     pub fn new(limits: Limits) -> Self {
+        Self::in_lanes(limits, Lanes::default())
+    }
+
+    /// A server without listeners, whose connections run in these lanes.
+    pub fn in_lanes(limits: Limits, lanes: Lanes) -> Self {
         let tracker = TaskTracker::new();
         let (phase, receiver) = watch::channel(Phase::Running);
         let slots = Slots::new(limits.max_connections);
         let protocols = Protocols::new(&limits, &tracker);
         let shared = Arc::new(ArcSwap::from_pointee(Shared { limits, protocols, phase: receiver }));
-        Self { shared, phase, slots, tracker, traffic: Traffic::default() }
+        Self { shared, phase, slots, lanes, tracker, traffic: Traffic::default() }
     }
 
     /// Serves `service` on `listener` in tasks of its own; the number that [`Connection`] bears
@@ -84,6 +90,7 @@ impl Server {
         let accepting = Accepting {
             shared: Arc::clone(&self.shared),
             slots: self.slots.clone(),
+            lanes: self.lanes.clone(),
             tracker: self.tracker.clone(),
             acceptor,
             address,
@@ -193,6 +200,7 @@ fn credentials(stream: &UnixStream) -> io::Result<Peer> {
 struct Accepting {
     shared: Arc<ArcSwap<Shared>>,
     slots: Slots,
+    lanes: Lanes,
     tracker: TaskTracker,
     acceptor: Acceptor,
     address: Address,
@@ -221,14 +229,24 @@ impl Accepting {
             let connection = Connection { peer, tls: self.tls.is_some(), listener: self.index };
             let shared = self.shared.load_full();
             let open = self.counts.accepted();
+            let place = self.lanes.take();
+            let plain = match place.adopt(plain) {
+                Ok(plain) => plain,
+                Err(error) => {
+                    tracing::error!(listener = %self.address, %error, "cannot serve a connection");
+                    continue;
+                }
+            };
+            let lane = place.handle().clone();
             let serving =
                 serve_connection(shared, plain, self.tls.clone(), connection, service.clone());
-            self.tracker.spawn(async move {
+            let serving = async move {
                 if serving.await.is_err() {
                     open.failed_handshake();
                 }
-                drop((open, slot));
-            });
+                drop((open, slot, place));
+            };
+            self.tracker.spawn_on(serving, &lane);
         }
     }
 

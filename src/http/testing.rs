@@ -21,8 +21,8 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    Address, Bind, BodyError, BodyLimit, Certificate, Connection, Limits, Listener, PassedSockets,
-    Server, Tls, TlsFiles, collect,
+    Address, Bind, BodyError, BodyLimit, Certificate, Connection, Lanes, Limits, Listener,
+    PassedSockets, Server, Tls, TlsFiles, collect,
 };
 
 /// Nothing in a test waits longer than this, however busy the machine is.
@@ -89,7 +89,7 @@ pub(crate) fn tcp_address(listener: &Listener) -> SocketAddr {
 
 /// A server of [`answer`] on a free port.
 pub(crate) fn start(limits: Limits, tls: Option<Arc<Tls>>) -> (Server, SocketAddr) {
-    let server = Server::new(limits);
+    let server = Server::in_lanes(limits, Lanes::start(2).unwrap());
     let mut listener = listener("127.0.0.1:0");
     if let Some(tls) = tls {
         listener = listener.with_tls(tls);
