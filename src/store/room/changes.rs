@@ -25,14 +25,14 @@ pub struct StateChange {
 static CHANGES: Batch = Batch {
     table: "state_change",
     columns: &[
-        ("position", Kind::Int),
         ("room", Kind::Int),
+        ("position", Kind::Int),
         ("key_", Kind::Int),
         ("old", Kind::Int),
         ("new", Kind::Int),
         ("state_group", Kind::Int),
     ],
-    key_columns: 1,
+    key_columns: 2,
     conflict: Conflict::Fail,
 };
 
@@ -45,7 +45,7 @@ const GROUP_AT: &str = "SELECT state_group FROM state_change
 /// Adds a change.
 pub fn insert(txn: &mut WriteTxn<'_>, change: &StateChange) -> Result<(), Error> {
     let StateChange { position, room, key, old, new, group } = change;
-    txn.insert(&CHANGES, params![position, room, key, old, new, group])
+    txn.insert(&CHANGES, params![room, position, key, old, new, group])
 }
 
 /// The changes of a room after one position, up to and with another, oldest first, at most so many.

@@ -50,16 +50,15 @@ CREATE TABLE state_group (
 
 -- Each change of a room's current state.
 CREATE TABLE state_change (
-    position BIGINT PRIMARY KEY,
     room BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     key_ BIGINT NOT NULL,
     old BIGINT,
     new BIGINT,
     -- The whole current state from here on.
-    state_group BIGINT NOT NULL
-);
-
-CREATE INDEX state_change_room ON state_change (room, position);
+    state_group BIGINT NOT NULL,
+    PRIMARY KEY (room, position)
+) WITHOUT ROWID;
 
 -- The member events of the current states.
 CREATE TABLE member (
