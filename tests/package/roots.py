@@ -28,6 +28,8 @@ PACKAGES = {
     "build": [
         "build-essential", "debhelper", "po-debconf", "lintian", "apt-utils", "gnupg", "devscripts", "fakeroot",
     ],
+    # What the package depends on and nothing else, so that what is left after a purge was left by the package.
+    "clean": ["systemd", "ca-certificates", "debconf"],
 }
 
 # With this, the source package is built as well (see source-build).
