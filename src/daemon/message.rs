@@ -30,6 +30,8 @@ pub(crate) const CERTIFICATE_EXPIRED: &str = "7a7bf40cd5f44e89b1143f85618110ef";
 pub(crate) const CERTIFICATE_REFUSED: &str = "dd0279b66fd343aa845c6b2ae7c8643a";
 /// The database's writer hangs, and the watchdog will end the process.
 pub(crate) const WRITER_HANGS: &str = "ec209be5412e4938ae35493601a55534";
+/// A thread of connections hangs, and the watchdog will end the process.
+pub(crate) const LANE_HANGS: &str = "3e57da9379c447ba9046d29c3a88cf69";
 /// The broker refused a connection into a denied range.
 pub(crate) const EGRESS_DENIED: &str = "56ec34494fad4c7690374eed2f8fccce";
 

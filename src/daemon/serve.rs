@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use client_api::Listening;
 use config::{Config, Environment, Source};
-use http::{PassedSockets, Replaceable, Server};
+use http::{Lanes, PassedSockets, Replaceable, Server};
 use store::{OpenError, Pulse, Store};
 use tokio::{
     sync::{mpsc, watch},
@@ -66,8 +66,7 @@ pub(crate) fn run(source: Source) -> Result<(), Failure> {
     // Only threads that start from here on are bound by it.
     let sandbox = sandbox::close(&config, &source)?;
     give_memory_back();
-    let runtime = system::runtime()
-        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
+    let runtime = system::runtime()?;
     let outcome = runtime.block_on(serve(source, config, level, listeners, sandbox));
     // A thread that hangs must not keep the process from ending.
     runtime.shutdown_background();
@@ -77,6 +76,7 @@ pub(crate) fn run(source: Source) -> Result<(), Failure> {
 /// What runs between the start and the stop.
 struct Running {
     server: Server,
+    lanes: Lanes,
     store: Store,
     pulse: Pulse,
     reloader: Reloader,
@@ -128,7 +128,8 @@ async fn start(
     resume(&stopping, accounts.clone());
 
     let health = Health::new(store.clone());
-    let server = Server::new(settings::limits(&config.reloadable));
+    let lanes = system::lanes()?;
+    let server = Server::in_lanes(settings::limits(&config.reloadable), lanes.clone());
     let Listeners { public, admin, certificates } = listeners;
     let engine = if config.fixed.database.url.is_embedded() { "sqlite" } else { "postgresql" };
     let addresses = public.iter().map(|open| open.listener.address().to_string()).collect();
@@ -174,7 +175,7 @@ async fn start(
         status,
         verdict: ReloadVerdict::default(),
     };
-    Ok((Running { server, store, pulse, reloader, sessions, stopping }, askers))
+    Ok((Running { server, lanes, store, pulse, reloader, sessions, stopping }, askers))
 }
 
 fn log_start(config: &Config) {
@@ -238,8 +239,8 @@ async fn tell_drain(mut connections: watch::Receiver<usize>) {
 impl Running {
     /// Starts what looks after the server until it stops.
     fn look_after(&self) {
-        let Self { store, pulse, reloader, stopping, .. } = self;
-        spawn_until(stopping, watchdog::feed(store.clone(), pulse.clone()));
+        let Self { lanes, store, pulse, reloader, stopping, .. } = self;
+        spawn_until(stopping, watchdog::feed(store.clone(), pulse.clone(), lanes.clone()));
         spawn_until(stopping, storage::watch(pulse.clone(), reloader.status.clone()));
         spawn_until(stopping, certificates::watch(reloader.certificates()));
         spawn_until(stopping, reloader.status.clone().keep());

@@ -1,7 +1,6 @@
 //! The operating system's clock and randomness, and numbers about this machine.
 
 use std::{
-    io,
     sync::OnceLock,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -9,7 +8,10 @@ use std::{
 use nix::unistd::{User, geteuid};
 use tokio::runtime::{Builder, Runtime};
 
+use http::Lanes;
 use proto::clock::{Clock, Random};
+
+use crate::failure::Failure;
 
 /// The operating system's clock.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +59,16 @@ pub(crate) fn user_name() -> Option<&'static str> {
     NAME.get_or_init(find).as_deref()
 }
 
-/// The runtime, with a thread for each processor.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(processors()).enable_all().build()
+/// The runtime of everything that is not a connection, with a thread for each processor.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(processors()).enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
+}
+
+/// The threads of the connections, one for each processor.
+pub(crate) fn lanes() -> Result<Lanes, Failure> {
+    Lanes::start(processors())
+        .map_err(|error| Failure::new(format!("cannot start the threads of connections: {error}")))
 }
 
 /// Lets the process have as many descriptors as the system allows it: each connection is one.
