@@ -1,4 +1,5 @@
-//! Warns of certificates that expire soon: at the start, at each reload, and daily.
+//! Warns of certificates that expire soon: at the start, at each reload, daily, and once it has
+//! happened.
 
 use std::{
     sync::Arc,
@@ -12,14 +13,23 @@ use crate::{message, system::SystemClock};
 /// How long before its end a certificate is warned of.
 const WARNING: Duration = Duration::from_hours(14 * 24);
 const LOOK_INTERVAL: Duration = Duration::from_hours(24);
+/// How long after its end a certificate is looked at, so that it has surely come.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-/// Looks daily.
+/// Looks daily, and whenever one of them ends.
 pub(crate) async fn watch(certificates: Vec<Arc<Tls>>) {
     while !certificates.is_empty() {
         look(&certificates);
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        let ends = certificates.iter().filter_map(|tls| tls.expires());
+        tokio::time::sleep(pause(ends, SystemClock::now())).await;
     }
+}
+
+/// How long nothing has to be told.
+fn pause(ends: impl Iterator<Item = SystemTime>, now: SystemTime) -> Duration {
+    let next = ends.filter_map(|end| end.duration_since(now).ok()).min();
+    next.map_or(LOOK_INTERVAL, |left| left.saturating_add(AFTERWARDS).min(LOOK_INTERVAL))
 }
 
 /// Says in the log which of those in force expire soon, or have expired.
@@ -72,5 +82,15 @@ mod tests {
         assert_eq!(days_left(in_days(14), now), Some(Left::Days(14)));
         assert_eq!(days_left(in_days(0), now), Some(Left::Days(0)));
         assert_eq!(days_left(now - Duration::from_secs(1), now), Some(Left::Nothing));
+    }
+
+    #[test]
+    fn an_end_is_told_when_it_comes() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 1000);
+        let hours = |hours: u64| Duration::from_hours(hours);
+        let ends = [now - hours(1), now + hours(30), now + hours(2)];
+        assert_eq!(pause(ends.into_iter(), now), hours(2) + AFTERWARDS);
+        assert_eq!(pause([ends[0], ends[1]].into_iter(), now), LOOK_INTERVAL);
+        assert_eq!(pause([].into_iter(), now), LOOK_INTERVAL);
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{ErrorKind, Write},
     os::unix::net::UnixDatagram,
     path::Path,
     process::{Child, Stdio},
@@ -15,7 +16,12 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{egress, machine::Machine};
+use crate::{
+    certificates::{certificate, certificate_for, configure_tls, write_certificate},
+    egress,
+    machine::Machine,
+    service::Hanging,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_matrix-homeserver");
 const CATALOG: &str = include_str!("../../../systemd/matrix-homeserver.catalog");
@@ -36,29 +42,49 @@ impl Journal {
     }
 
     fn of_command(machine: &Machine, identifier: &'static str, inner: &[&str]) -> Self {
+        Self::with(machine, identifier, inner, &[])
+    }
+
+    /// With variables; `DISK` names a directory that gets a small file system of its own.
+    fn with(
+        machine: &Machine,
+        identifier: &'static str,
+        inner: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let directory = machine.path("journal");
         fs::create_dir(&directory).unwrap();
         let socket = UnixDatagram::bind(directory.join("socket")).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
-                      mount --bind \"$1\" /run/systemd/journal && shift && exec \"$@\"";
+                      mount --bind \"$1\" /run/systemd/journal && shift && \
+                      if [ \"$DISK\" ]; then mount -t tmpfs -o size=16m none \"$DISK\"; fi && \
+                      exec \"$@\"";
         let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
         let mut command = machine.command(Path::new("unshare"), &arguments);
-        command.arg(directory).args([BINARY]).args(inner);
+        command.arg(directory).args([BINARY]).args(inner).envs(variables.iter().copied());
         command.arg("-c").arg(machine.path("homeserver.toml"));
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         Self { identifier, socket, child }
     }
 
+    fn id(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        kill(self.id(), signal).unwrap();
     }
 
     /// The next record of which this is true.
     fn find(&self, wanted: impl Fn(&Record) -> bool) -> Record {
         loop {
             let mut buffer = vec![0; 65536];
-            let length = self.socket.recv(&mut buffer).expect("a record");
+            let length = match self.socket.recv(&mut buffer) {
+                // A thread that another test stops makes itself felt here.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                received => received.expect("a record"),
+            };
             if length == 0 {
                 // Whether there is a journal is found out by sending nothing.
                 continue;
@@ -73,8 +99,7 @@ impl Journal {
 
     /// The next record with an entry of this subject in the catalog.
     fn find_subject(&self, subject: &str) -> Record {
-        let (entries, _) = CATALOG.split_once(&format!("\nSubject: {subject}\n")).expect(subject);
-        let id = &entries[entries.len() - 32..];
+        let id = id_of(subject);
         let record = self.find(|record| record.get("MESSAGE_ID").is_some_and(|other| other == id));
         let text = CATALOG.split(&format!("\n-- {id}\n")).nth(1).unwrap();
         let text = text.split("\n-- ").next().unwrap();
@@ -83,6 +108,12 @@ impl Journal {
         }
         record
     }
+}
+
+/// The number of the entry with this subject in the catalog.
+fn id_of(subject: &str) -> &'static str {
+    let (entries, _) = CATALOG.split_once(&format!("\nSubject: {subject}\n")).expect(subject);
+    &entries[entries.len() - 32..]
 }
 
 impl Drop for Journal {
@@ -128,6 +159,7 @@ fn records_have_priorities_numbers_and_what_their_texts_need() {
     assert_eq!(waits["PRIORITY"], "4");
     assert_eq!(waits["MATRIX_SETTING"], "cache.memory");
     let applied = journal.find_subject("A reload of the configuration was applied");
+    assert_eq!(applied["PRIORITY"], "6");
     assert_eq!((applied["APPLIED"].as_str(), applied["WAITING"].as_str()), ("0", "1"));
 
     machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
@@ -167,4 +199,115 @@ fn a_connection_that_the_broker_refused_is_told() {
     assert_eq!(refused["DESTINATION"], "localhost:9");
     assert!(refused["RANGE"] == "127.0.0.0/8" || refused["RANGE"] == "::1/128", "{refused:?}");
     drop(server);
+
+    // What the broker reads of a configuration it refuses and applies as the server does.
+    egress::configure(&machine, "[egress]\nip_range_denylist = [\"10.0.0.0/33\"]\n");
+    journal.signal(Signal::SIGHUP);
+    let refused = journal.find_subject("A reload of the configuration was refused");
+    assert_eq!(refused["PRIORITY"], "3");
+    assert!(refused["MESSAGE"].contains("homeserver.toml:7: `egress.ip_range_denylist`"));
+    egress::configure(&machine, "[egress]\nconnect_timeout = \"3s\"\n");
+    journal.signal(Signal::SIGHUP);
+    let waits = journal.find_subject("A changed setting waits for a restart");
+    assert_eq!((&*waits["PRIORITY"], &*waits["MATRIX_SETTING"]), ("4", "log.format"));
+    let applied = journal.find_subject("A reload of the configuration was applied");
+    assert_eq!((&*applied["APPLIED"], &*applied["WAITING"]), ("1", "1"));
+}
+
+#[test]
+fn certificates_are_told_before_and_after_their_end_and_when_they_cannot_be_used() {
+    /// Enough for a start on a busy machine, which refuses what has expired.
+    const SECONDS: i64 = 12;
+    let machine = Machine::new();
+    configure_tls(&machine, "[log]\nformat = \"journal\"\n");
+    write_certificate(&machine, "", &certificate_for(SECONDS));
+    let journal = Journal::of(&machine);
+    let file = machine.text("tls.pem");
+    // Certificates are looked at beside the start.
+    let (mut expires, mut started) = (None, false);
+    while expires.is_none() || !started {
+        let record = journal.find(|record| record.contains_key("MESSAGE_ID"));
+        started |= record["MESSAGE_ID"] == id_of("The Matrix homeserver answers requests");
+        let is_wanted = record["MESSAGE_ID"] == id_of("A TLS certificate expires soon");
+        expires = expires.or(is_wanted.then_some(record));
+    }
+    let expires = expires.unwrap();
+    assert_eq!(expires["PRIORITY"], "4");
+    assert_eq!((&expires["CERTIFICATE"], &*expires["DAYS"]), (&file, "0"));
+
+    machine.write("tls.key", &certificate(100).1, 0o600);
+    journal.signal(Signal::SIGHUP);
+    let refused = journal.find_subject("A new TLS certificate cannot be used");
+    assert_eq!(refused["PRIORITY"], "3");
+    assert!(refused["MESSAGE"].contains("does not belong to the certificate"), "{refused:?}");
+
+    let expired = journal.find_subject("A TLS certificate has expired");
+    assert_eq!((&*expired["PRIORITY"], &expired["CERTIFICATE"]), ("3", &file));
+}
+
+#[test]
+fn a_full_disk_and_its_end_are_told() {
+    let machine = Machine::new();
+    let text = format!(
+        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
+         log = {{ format = \"journal\" }}\n\
+         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\n\
+         [registration]\nshared_secret_file = \"secret\"\n",
+        machine.text("state"),
+        machine.port,
+    );
+    machine.write("homeserver.toml", &text, 0o600);
+    fs::create_dir(machine.path("state")).unwrap();
+    let disk = [("DISK", &*machine.text("state"))];
+    let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &disk);
+    journal.find_subject("The Matrix homeserver answers requests");
+    let make = |name: &str| {
+        let arguments = ["register-user", "-u", name, "-p", "wonderland", "--no-admin"];
+        machine.run_configured(&arguments).status
+    };
+    assert_eq!(make("a"), Some(0));
+    // The disk as the process sees it.
+    let filler = format!("/proc/{}/root{}/filler", journal.id(), machine.text("state"));
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    // What was written ahead is used up first.
+    assert!((0..200).any(|number| make(&format!("b{number}")) != Some(0)));
+    let full = journal.find_subject("There is no room left for the database");
+    assert_eq!(full["PRIORITY"], "3");
+    drop(file);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(make("c"), Some(0));
+    let recovered = journal.find_subject("There is room for the database again");
+    assert_eq!(recovered["PRIORITY"], "6");
+}
+
+#[test]
+fn a_writer_that_hangs_is_told() {
+    let machine = Machine::new();
+    machine.configure("log = { format = \"journal\" }");
+    let watchdog = [("WATCHDOG_USEC", "4000000")];
+    let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &watchdog);
+    journal.find_subject("The Matrix homeserver answers requests");
+    let hanging = Hanging::thread_of(journal.id(), "store-writer");
+    let told = journal.find(|record| record["MESSAGE"].contains("hangs"));
+    // Before anything can fail: nobody waits for the end of a process with a thread like this.
+    drop(hanging);
+    assert_eq!(told["MESSAGE_ID"], id_of("The writer of the database hangs"));
+    assert_eq!(told["PRIORITY"], "3");
+    assert!(told["SECONDS"].parse::<u64>().unwrap() >= 2, "{told:?}");
+}
+
+/// A message that no test makes the program say may have lost its number, level or fields.
+#[test]
+fn every_message_of_the_catalog_is_heard_in_a_test() {
+    let tests = include_str!("journal.rs");
+    let subjects = CATALOG.lines().filter_map(|line| line.strip_prefix("Subject: "));
+    let subjects: Vec<_> = subjects.collect();
+    assert!(subjects.len() > 10, "{subjects:?}");
+    for subject in subjects {
+        let heard = ["find_subject", "id_of"]
+            .iter()
+            .any(|how| tests.contains(&format!("{how}(\"{subject}\")")));
+        assert!(heard, "{subject}");
+    }
 }

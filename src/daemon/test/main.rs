@@ -1,5 +1,6 @@
 //! The built program as an administrator meets it: its commands, its errors, its life.
 
+mod certificates;
 mod commands;
 mod completions;
 mod database;
@@ -16,6 +17,7 @@ mod machine;
 mod manager;
 mod manuals;
 mod metrics;
+mod names;
 mod places;
 mod reload;
 mod sandbox;

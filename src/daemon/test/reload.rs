@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
     time::{Duration, Instant},
@@ -12,55 +11,11 @@ use nix::{
     sys::{signal::Signal, stat::Mode},
     unistd::mkfifo,
 };
-use rcgen::{CertificateParams, KeyPair};
 
-use crate::{
-    machine::{Machine, PATIENCE, Ran},
-    manager::Manager,
-};
+use crate::{machine::Machine, manager::Manager};
 
 /// `EX_CONFIG`.
 const BAD_CONFIGURATION: i32 = 78;
-
-/// A certificate that ends so many days from now, and its key.
-fn certificate(days: i64) -> (String, String) {
-    let date = |days: i64| {
-        let day = format!("{days} days");
-        let output = Command::new("date").args(["-u", "+%Y %m %d", "-d", &day]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let parts: Vec<u16> = text.split_whitespace().map(|part| part.parse().unwrap()).collect();
-        let small = |part: u16| u8::try_from(part).unwrap();
-        rcgen::date_time_ymd(parts[0].into(), small(parts[1]), small(parts[2]))
-    };
-    let key = KeyPair::generate().unwrap();
-    let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    (parameters.not_before, parameters.not_after) = (date(days.min(0) - 2), date(days));
-    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
-}
-
-fn write_certificate(machine: &Machine, directory: &str, pair: &(String, String)) {
-    machine.write(&format!("{directory}tls.pem"), &pair.0, 0o644);
-    machine.write(&format!("{directory}tls.key"), &pair.1, 0o600);
-}
-
-/// A plain listener that answers nothing but its health, one with TLS, and more.
-fn configure_tls(machine: &Machine, more: &str) {
-    let text = format!(
-        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
-         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\nresources = [\"health\"]\n\
-         [[listeners]]\nbind = [\"unix:{}\"]\n\
-         tls = {{ certificate = \"tls.pem\", private_key = \"tls.key\" }}\n{more}",
-        machine.text("state"),
-        machine.port,
-        machine.text("tls.sock"),
-    );
-    machine.write("homeserver.toml", &text, 0o600);
-}
-
-/// What `config check` says, which is what a reload says.
-fn check(machine: &Machine) -> Ran {
-    machine.run_configured(&["config", "check"])
-}
 
 #[test]
 fn reloads_good_and_bad_lose_no_request() {
@@ -237,68 +192,6 @@ fn what_a_listener_answers_is_changed_by_a_reload() {
     assert_eq!(machine.request(VERSIONS, None).0, 404);
     assert!(!listener("client", machine.port).contains("restart"));
     assert_eq!(machine.request(VERSIONS, None).0, 200);
-}
-
-#[test]
-fn a_key_and_a_certificate_are_credentials_and_are_read_again() {
-    let machine = Machine::new();
-    configure_tls(&machine, "");
-    write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(5));
-    let credentials = machine.text("credentials");
-    let mut manager = Manager::ready(&machine, &[("CREDENTIALS_DIRECTORY", &credentials)]);
-    let expires = |days: i64| {
-        format!("the certificate {credentials}/matrix-homeserver.tls.pem expires in {days} days")
-    };
-    wait_for_one(&machine, &[expires(4), expires(5)]);
-    write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(9));
-    manager.reload();
-    wait_for_one(&machine, &[expires(8), expires(9)]);
-    assert_eq!(manager.stop(), Some(0));
-}
-
-/// Certificates are looked at beside the start, so that their lines may come after it.
-fn wait_for_one(machine: &Machine, lines: &[String]) {
-    let start = Instant::now();
-    while !lines.iter().any(|line| machine.log().contains(line.as_str())) {
-        assert!(start.elapsed() < PATIENCE, "none of {lines:?} in:\n{}", machine.log());
-        thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-#[test]
-fn a_certificate_that_cannot_be_used_is_refused_at_the_start_and_at_a_reload() {
-    let machine = Machine::new();
-    configure_tls(&machine, "");
-    let good = certificate(100);
-    write_certificate(&machine, "", &good);
-    let manager = Manager::ready(&machine, &[]);
-    let key_of_another = (good.0.clone(), certificate(100).1);
-    let cases = [
-        (certificate(-3), "tls.pem expired "),
-        (key_of_another, "does not belong to the certificate"),
-        ((good.0.clone(), "nonsense".to_owned()), "tls.key: no PEM private key in the file"),
-        (("nonsense".to_owned(), good.1.clone()), "tls.pem: no PEM certificate in the file"),
-    ];
-    for (pair, reason) in cases {
-        write_certificate(&machine, "", &pair);
-        let ran = check(&machine);
-        let line = ran.failed(BAD_CONFIGURATION).to_owned();
-        assert!(line.contains("homeserver.toml:9: `listeners.tls.certificate`"), "{line}");
-        assert!(line.contains(reason), "{line}");
-        let (status, _) = manager.reload();
-        let refused = "RELOAD REFUSED, the old configuration is in force: ";
-        assert!(status.contains(refused) && status.contains(reason), "{status}");
-        assert_eq!(machine.request("GET /health", None).0, 200);
-    }
-    write_certificate(&machine, "", &good);
-    machine.write("tls.key", &good.1, 0o644);
-    assert!(check(&machine).failed(BAD_CONFIGURATION).contains("every user can read"));
-    fs::remove_file(machine.path("tls.key")).unwrap();
-    assert!(check(&machine).failed(BAD_CONFIGURATION).contains("No such file"));
-    let started = machine.run_configured(&["serve"]);
-    assert!(started.failed(BAD_CONFIGURATION).contains("tls.key: No such file"), "{started:?}");
-    write_certificate(&machine, "", &good);
-    assert!(!manager.reload().0.contains("REFUSED"));
 }
 
 #[test]

@@ -89,14 +89,44 @@ fn a_long_step_of_the_schema_extends_the_start() {
     assert_eq!(manager.stop(), Some(0));
 }
 
-/// The thread of the process that has this name.
-fn thread_of(process: Pid, name: &str) -> Pid {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let found = tasks.map(|task| task.unwrap().path()).find(|task| {
-        fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-    });
-    let id = found.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
-    Pid::from_raw(id)
+/// A thread that does nothing until this is dropped, by the thread that made it.
+pub(crate) struct Hanging(Pid);
+
+impl Hanging {
+    /// The thread of the process that has this name.
+    pub(crate) fn thread_of(process: Pid, name: &str) -> Self {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let found = tasks.map(|task| task.unwrap().path()).find(|task| {
+            fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        let task = found.unwrap();
+        // Caught at work it might hold a lock of the allocator, and all threads would hang.
+        let turns = || {
+            let status = fs::read_to_string(task.join("status")).unwrap();
+            status.lines().find(|line| line.starts_with("voluntary")).unwrap().to_owned()
+        };
+        let mut before = turns();
+        loop {
+            thread::park_timeout(Duration::from_millis(500));
+            let now = turns();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        let thread = Pid::from_raw(task.file_name().unwrap().to_str().unwrap().parse().unwrap());
+        ptrace::seize(thread, ptrace::Options::empty()).unwrap();
+        ptrace::interrupt(thread).unwrap();
+        waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        Self(thread)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        // One that has ended needs nothing.
+        let _ = ptrace::detach(self.0, None);
+    }
 }
 
 #[test]
@@ -104,14 +134,11 @@ fn a_writer_that_hangs_starves_the_watchdog() {
     let machine = Machine::new();
     let mut manager = Manager::ready(&machine, &[("WATCHDOG_USEC", "4000000")]);
     assert!(manager.signs_of_life(Duration::from_secs(7)) >= 3, "{}", machine.log());
-    let writer = thread_of(manager.id(), "store-writer");
-    ptrace::seize(writer, ptrace::Options::empty()).unwrap();
-    ptrace::interrupt(writer).unwrap();
-    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    let hanging = Hanging::thread_of(manager.id(), "store-writer");
     // One may be on its way, and one more is sent before the silence is long enough.
     let signs = [10, 5].map(|seconds| manager.signs_of_life(Duration::from_secs(seconds)));
     // Before anything can fail: nobody waits for the end of a process with a thread like this.
-    ptrace::detach(writer, None).unwrap();
+    drop(hanging);
     assert!(signs[0] <= 2 && signs[1] == 0, "{signs:?}\n{}", machine.log());
     assert!(machine.log().contains("the writer of the database hangs"), "{}", machine.log());
     assert!(manager.signs_of_life(Duration::from_secs(7)) >= 2, "{}", machine.log());
