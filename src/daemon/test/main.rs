@@ -17,7 +17,6 @@ mod machine;
 mod manager;
 mod manuals;
 mod metrics;
-mod names;
 mod places;
 mod reload;
 mod sandbox;
