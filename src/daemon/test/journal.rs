@@ -297,6 +297,20 @@ fn a_writer_that_hangs_is_told() {
     assert!(told["SECONDS"].parse::<u64>().unwrap() >= 2, "{told:?}");
 }
 
+#[test]
+fn a_thread_of_connections_that_hangs_is_told() {
+    let machine = Machine::new();
+    machine.configure("log = { format = \"journal\" }");
+    let watchdog = [("WATCHDOG_USEC", "4000000")];
+    let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &watchdog);
+    journal.find_subject("The Matrix homeserver answers requests");
+    let hanging = Hanging::thread_of(journal.id(), "lane-1");
+    let told = journal.find(|record| record["MESSAGE"].contains("hangs"));
+    drop(hanging);
+    assert_eq!(told["MESSAGE_ID"], id_of("A thread of connections hangs"));
+    assert_eq!(told["PRIORITY"], "3");
+}
+
 /// A message that no test makes the program say may have lost its number, level or fields.
 #[test]
 fn every_message_of_the_catalog_is_heard_in_a_test() {
