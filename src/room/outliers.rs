@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// How many outliers one change stores. Nobody sees them, so that it does not matter that there are
-/// several changes.
-const PIECE: usize = 200;
+/// several changes; the more each has, the fewer pages of the indexes are written again and again.
+const PIECE: usize = 500;
 
 /// An event that is about to be stored as an outlier.
 struct Outlier {

@@ -5,7 +5,10 @@
 //! the last of its chain; else it begins a chain of its own. Only types that can be auth events are
 //! in the index; what another event reaches follows from its auth events.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use proto::{number::EventNumber, pdu::Pdu};
 use store::{
@@ -67,11 +70,11 @@ impl Reach {
         chains: &ChainCache,
         events: &[EventNumber],
     ) -> Result<Vec<Arc<Self>>, store::Error> {
-        let links = chains.load_all(snapshot, events)?;
+        let links = load_links(snapshot, chains, events)?;
         let mut reaches = Vec::with_capacity(events.len());
         for event in events {
             let Some(link) = links.get(event) else { continue };
-            let path = chains.path(snapshot, *event)?;
+            let path = path_in(&links, link);
             let map = flatten(&path);
             reaches.push(Arc::new(Self { link: Arc::clone(link), path, map }));
         }
@@ -87,6 +90,41 @@ impl Reach {
     pub(crate) fn weight(&self) -> u32 {
         u32::try_from(192 + self.map.len() * 16).unwrap_or(u32::MAX)
     }
+}
+
+/// Places by event.
+type Links = HashMap<EventNumber, Arc<Link>>;
+
+/// The places of these events and all the bases of their maps. The bases are asked for together: as
+/// many questions as the longest path has steps, however many events there are.
+fn load_links(
+    snapshot: &mut Snapshot<'_>,
+    chains: &ChainCache,
+    events: &[EventNumber],
+) -> Result<Links, store::Error> {
+    let mut links = chains.load_all(snapshot, events)?;
+    let mut open = bases_of(&links, &links);
+    while !open.is_empty() {
+        let found = chains.load_all(snapshot, &open)?;
+        if found.len() < open.len() {
+            return Err(store::Error::corrupt("a place in the auth chain index has no base"));
+        }
+        links.extend(found.iter().map(|(event, link)| (*event, Arc::clone(link))));
+        open = bases_of(&found, &links);
+    }
+    Ok(links)
+}
+
+/// The bases of some places that are not known yet.
+fn bases_of(some: &Links, known: &Links) -> Vec<EventNumber> {
+    let bases = some.values().filter_map(|link| link.node.base.map(EventNumber));
+    let bases = bases.filter(|base| !known.contains_key(base)).collect::<BTreeSet<_>>();
+    bases.into_iter().collect()
+}
+
+fn path_in(links: &Links, link: &Arc<Link>) -> Path {
+    let above = |link: &&Arc<Link>| links.get(&EventNumber(link.node.base?));
+    std::iter::successors(Some(link), above).map(|link| Arc::clone(&link.node)).collect()
 }
 
 /// Everything that these events reach, themselves included.

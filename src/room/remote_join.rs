@@ -35,10 +35,11 @@ use crate::{
     Room, RoomError, RoomView, Rooms, Submitted,
     admit::Ready,
     content::member_draft,
+    keys::Pair,
     members::Members,
     membership::OwnMembership,
     reach::is_indexed,
-    receive::{JoinAnswer, parse},
+    receive::{CHECKED_AT_ONCE, JoinAnswer, parse},
     recipe::object,
     resident::read_placement,
     room::Core,
@@ -51,7 +52,7 @@ use crate::{
 const SERVERS_MAX: usize = 5;
 /// How many events of a state are taken.
 const STATE_EVENTS_MAX: usize = 200_000;
-/// How many member rows one change stores.
+/// How many member rows one change stores, and how many events of a state are read at once.
 const PIECE: usize = 500;
 
 /// The signed join and what the other server answered to it.
@@ -60,6 +61,19 @@ struct Joined {
     join: Arc<Pdu>,
     state: Vec<Arc<Pdu>>,
     auth_chain: Vec<Arc<Pdu>>,
+}
+
+/// The state that was told, by numbers, and what of its events the room needs. It is gathered piece
+/// by piece, so that the events of a large room are not all in memory.
+#[derive(Default)]
+struct Told {
+    state: StateMap,
+    members: Members,
+    /// Those of this server among the members.
+    local: Vec<MemberRow>,
+    pinned: OrdMap<StateKeyNumber, Arc<Body>>,
+    /// What the join is checked with.
+    needed: Vec<Arc<Pdu>>,
 }
 
 impl Rooms {
@@ -127,8 +141,8 @@ impl Rooms {
         if count > STATE_EVENTS_MAX {
             return Err(RoomError::Limit("the room's state is too large"));
         }
-        let state = self.check_answer(&answer.state, room_id, rules).await?;
-        let auth_chain = self.check_answer(&answer.auth_chain, room_id, rules).await?;
+        let state = self.check_answer(answer.state, room_id, rules).await?;
+        let auth_chain = self.check_answer(answer.auth_chain, room_id, rules).await?;
         Ok(Joined { rules, join, state, auth_chain })
     }
 
@@ -151,14 +165,21 @@ impl Rooms {
         Ok(signed.into_own().into_pdu())
     }
 
+    /// The events that are right. Each text is given up as soon as it is parsed.
     async fn check_answer(
         &self,
-        events: &[Box<serde_json::value::RawValue>],
+        events: Vec<Box<serde_json::value::RawValue>>,
         room_id: &RoomId,
         rules: &'static Rules,
     ) -> Result<Vec<Arc<Pdu>>, RoomError> {
-        let parsed = events.iter().filter_map(|event| parse(event, room_id, rules).ok());
-        let verified = self.verify_all(parsed.collect()).await?;
+        let mut parsed = Vec::with_capacity(events.len());
+        for (place, event) in events.into_iter().enumerate() {
+            if place % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            parsed.extend(parse(&event, room_id, rules));
+        }
+        let verified = self.verify_all(parsed).await?;
         Ok(verified.into_iter().map(|(pdu, _)| pdu).collect())
     }
 
@@ -168,83 +189,68 @@ impl Rooms {
         request: &OwnMembership,
         room: Option<&Room>,
         server: &ServerName,
-        joined: Joined,
+        mut joined: Joined,
     ) -> Result<Submitted, RoomError> {
         let event_id = joined.join.event_id().to_owned();
         if let Some(room) = room {
             let told = {
                 let mut tip = self.lock_settled(&room.0).await?;
                 tip.chain_ends.clear();
-                self.store_told(room.number(), &joined).await?
+                self.store_told(room.number(), &mut joined).await?
             };
-            let ready = Ready { pdu: Arc::clone(&joined.join), told: vec![told], anew: true };
+            let told = vec![told.state];
+            let ready = Ready { pdu: Arc::clone(&joined.join), told, anew: true };
             let received = self.admit(&room.0, &ready).await?;
             if received.outcome != Outcome::Accepted {
                 return Err(RoomError::Peer(format!("{server} let in who may not come in")));
             }
         } else {
-            self.enter_new(request, &joined).await?;
+            self.enter_new(request, joined).await?;
         }
         Ok(Submitted { event_id, position: self.inner.setup.store.position() })
     }
 
-    async fn enter_new(&self, request: &OwnMembership, joined: &Joined) -> Result<(), RoomError> {
+    async fn enter_new(
+        &self,
+        request: &OwnMembership,
+        mut joined: Joined,
+    ) -> Result<(), RoomError> {
         let number = self.inner.intern_room(&request.room_id).await?;
         let version = joined.rules.id;
         let stub = move |txn: &mut store::WriteTxn<'_>| rooms::insert_stub(txn, number, version);
         self.inner.setup.store.write(stub).await?;
-        let state = self.store_told(number, joined).await?;
-        let numbers = state.values().copied().collect::<Vec<_>>();
-        let cache = self.events().clone();
-        let read = self
-            .inner
-            .setup
-            .store
-            .read(move |snapshot| events::load_all(snapshot, &cache, &numbers));
-        let loaded: Vec<Arc<Event>> = read.await?;
-        check_join(&joined.join, &loaded)?;
-        let (members, local) = self.members_of(&loaded);
-        self.store_members(number, &members).await?;
-        let view = self.first_view(request, joined, (number, state), (&loaded, members)).await?;
-        self.make_known(joined, view, local).await
+        let mut told = self.store_told(number, &mut joined).await?;
+        check_join(&joined.join, &told.needed)?;
+        self.store_members(number, &told.members).await?;
+        let local = std::mem::take(&mut told.local);
+        let view = self.first_view(request, &joined, (number, told)).await?;
+        self.make_known(&joined, view, local).await
     }
 
-    /// Stores state and auth chain as outliers; the answer is the state by numbers.
-    async fn store_told(&self, number: RoomNumber, joined: &Joined) -> Result<StateMap, RoomError> {
-        let all = joined.auth_chain.iter().chain(&joined.state).cloned().collect();
+    /// Stores state and auth chain as outliers. They are taken out of what was answered, so that
+    /// they are not kept for longer.
+    async fn store_told(&self, number: RoomNumber, joined: &mut Joined) -> Result<Told, RoomError> {
+        let state = std::mem::take(&mut joined.state);
+        let ids = state.iter().map(|pdu| pdu.event_id().to_owned()).collect::<Vec<_>>();
+        let mut all = std::mem::take(&mut joined.auth_chain);
+        all.extend(state);
         self.store_outliers(number, all).await?;
-        let ids = joined.state.iter().map(|pdu| pdu.event_id().to_owned()).collect::<Vec<_>>();
-        let cache = self.events().clone();
-        let read = self.inner.setup.store.read(move |snapshot| {
-            let known = events::find_all(snapshot, &ids)?;
-            let numbers = known.values().filter(|known| known.outcome != Outcome::Rejected);
-            let numbers = numbers.map(|known| known.number).collect::<Vec<_>>();
-            let loaded = events::load_all(snapshot, &cache, &numbers)?;
-            let entries = loaded.iter().filter_map(|event| Some((event.key?, event.number())));
-            Ok::<_, store::Error>(entries.collect::<StateMap>())
-        });
-        Ok(read.await?)
-    }
-
-    /// The members that the state names, and those of this server among them.
-    fn members_of(&self, state: &[Arc<Event>]) -> (Members, Vec<MemberRow>) {
-        let mut members = Members::default();
-        let mut local = Vec::new();
-        for event in state {
-            let Some(user) = event.key.and_then(keys::key_user) else { continue };
-            let Some(member) = member_of(&event.body) else { continue };
-            if self.is_local(&member.user_id) {
-                local.push(MemberRow {
-                    room: event.room,
-                    user,
-                    membership: member.membership,
-                    event: member.event,
-                    position: store::Position(0),
-                });
+        let needed = needed_keys(&joined.join)?.into_iter();
+        let needed = needed.map(|(kind, key)| (kind.to_string(), key)).collect::<Vec<_>>();
+        let mut told = Told::default();
+        for ids in ids.chunks(PIECE) {
+            let (ids, cache) = (ids.to_vec(), self.events().clone());
+            let read = self.inner.setup.store.read(move |snapshot| {
+                let known = events::find_all(snapshot, &ids)?;
+                let numbers = known.values().filter(|known| known.outcome != Outcome::Rejected);
+                let numbers = numbers.map(|known| known.number).collect::<Vec<_>>();
+                events::load_all(snapshot, &cache, &numbers)
+            });
+            for event in read.await? {
+                told.take(self, &event, &needed);
             }
-            members.set(user, member, &self.inner.loader.server);
         }
-        (members, local)
+        Ok(told)
     }
 
     /// Stores the rows of other servers' members.
@@ -277,17 +283,12 @@ impl Rooms {
         &self,
         request: &OwnMembership,
         joined: &Joined,
-        (number, state): (RoomNumber, StateMap),
-        (loaded, members): (&[Arc<Event>], Members),
+        (number, told): (RoomNumber, Told),
     ) -> Result<(RoomView, Vec<Arc<Node>>), RoomError> {
+        let Told { state, members, pinned, .. } = told;
         let group = self.inner.numbering.next_group().await?;
         let entries = state.iter().map(|(key, number)| (key.0, number.0)).collect();
         let path = vec![Arc::new(Node::root(group.0, entries))];
-        let pinned = loaded.iter().filter_map(|event| {
-            let key = event.key.filter(|key| is_pinned(*key))?;
-            Some((key, Arc::clone(&event.body)))
-        });
-        let pinned: OrdMap<StateKeyNumber, Arc<Body>> = pinned.collect();
         if !pinned.contains_key(&CREATE) {
             return Err(RoomError::Peer("the room's state has no create event".to_owned()));
         }
@@ -336,13 +337,37 @@ impl Rooms {
     }
 }
 
+impl Told {
+    /// Takes an event of the state in.
+    fn take(&mut self, rooms: &Rooms, event: &Arc<Event>, needed: &[Pair]) {
+        let Some(key) = event.key else { return };
+        let pdu = event.pdu();
+        self.state.insert(key, event.number());
+        if is_pinned(key) {
+            self.pinned.insert(key, Arc::clone(&event.body));
+        }
+        if needed.iter().any(|(event_type, state_key)| pdu.is_state_of(event_type, state_key)) {
+            self.needed.push(Arc::clone(pdu));
+        }
+        let member = keys::key_user(key).zip(member_of(&event.body));
+        let Some((user, member)) = member else { return };
+        if rooms.is_local(&member.user_id) {
+            self.local.push(MemberRow {
+                room: event.room,
+                user,
+                membership: member.membership,
+                event: member.event,
+                position: store::Position(0),
+            });
+        }
+        self.members.set(user, member, rooms.server_name());
+    }
+}
+
 /// Whether the state that was told lets the user in.
-fn check_join(join: &Pdu, state: &[Arc<Event>]) -> Result<(), RoomError> {
-    // What is asked for is few, so that each is searched for.
-    needed_keys(join)?;
+fn check_join(join: &Pdu, state: &[Arc<Pdu>]) -> Result<(), RoomError> {
     let find = |event_type: &str, state_key: &str| {
-        let found = state.iter().find(|event| event.pdu().is_state_of(event_type, state_key));
-        found.map(|event| Arc::clone(event.pdu()))
+        state.iter().find(|pdu| pdu.is_state_of(event_type, state_key)).cloned()
     };
     Ok(check_state(join, find)?)
 }

@@ -16,7 +16,7 @@ use proto::{
 };
 use store::{
     Snapshot,
-    numbers::CREATE,
+    numbers::{CREATE, JOIN_RULES, POWER_LEVELS},
     room::{
         chains::{self, ChainCache},
         event::{Event, Outcome},
@@ -33,6 +33,12 @@ use crate::{
 
 /// How many events' places in the index are looked at at once.
 const SCAN_BATCH: usize = 1000;
+
+/// What nearly every event of a room names as its auth events.
+const POWERFUL: [StateKeyNumber; 3] = [CREATE, JOIN_RULES, POWER_LEVELS];
+
+/// Parts of chains, by chain: after one sequence, up to and with another.
+type Open = BTreeMap<i64, (i64, i64)>;
 
 /// An event that the store does not have yet.
 #[derive(Clone)]
@@ -105,30 +111,67 @@ impl StateSource<'_, '_> {
         Ok(reached)
     }
 
-    /// How far the unconflicted part of a state reaches into some chains. It ends as soon as
-    /// nothing more can come of it.
+    /// How far the unconflicted part of a state reaches into some chains. Of that part only what is
+    /// younger than what is not reached yet is looked at: an event reaches none that came after it.
     fn reached_by_unconflicted(
         &mut self,
         state: &StateMap,
         conflicted: &BTreeSet<StateKeyNumber>,
-        open: &mut BTreeMap<i64, (i64, i64)>,
+        open: &mut Open,
     ) -> Result<(), store::Error> {
-        // The few well-known keys reach most; they have the lowest positive numbers.
-        let powerful = state.range(StateKeyNumber(0)..).chain(state.range(..StateKeyNumber(0)));
-        let unconflicted = powerful.filter(|(key, _)| !conflicted.contains(key));
-        let numbers = unconflicted.map(|(_, number)| *number).collect::<Vec<_>>();
-        for numbers in numbers.chunks(SCAN_BATCH) {
+        let unconflicted = |key: &StateKeyNumber| !conflicted.contains(key);
+        // These few reach most.
+        let powerful = POWERFUL.iter().filter(|key| unconflicted(key));
+        let powerful = powerful.filter_map(|key| state.get(key).copied()).collect::<Vec<_>>();
+        self.raise(open, &powerful)?;
+        let Some(oldest) = self.oldest(open)? else { return Ok(()) };
+        let younger = state.iter().filter(|(key, number)| **number > oldest && unconflicted(key));
+        let younger = younger.map(|(_, number)| *number).collect::<Vec<_>>();
+        for numbers in younger.chunks(SCAN_BATCH) {
+            self.raise(open, numbers)?;
             if open.is_empty() {
                 break;
             }
-            for map in self.reached(numbers)?.values() {
-                for (chain, (low, _)) in open.iter_mut() {
-                    *low = sequence_in(map, *chain).max(*low);
-                }
-            }
-            open.retain(|_, (low, high)| low < high);
         }
         Ok(())
+    }
+
+    /// Takes out what these events reach.
+    fn raise(&mut self, open: &mut Open, numbers: &[EventNumber]) -> Result<(), store::Error> {
+        for map in self.reached(numbers)?.values() {
+            for (chain, (low, _)) in open.iter_mut() {
+                *low = sequence_in(map, *chain).max(*low);
+            }
+        }
+        open.retain(|_, (low, high)| low < high);
+        Ok(())
+    }
+
+    /// The oldest event that is open.
+    fn oldest(&mut self, open: &Open) -> Result<Option<EventNumber>, store::Error> {
+        let mut oldest = None;
+        for (chain, (low, _)) in open {
+            let first = self.range(*chain, *low, low + 1)?.first().copied();
+            oldest = match (oldest, first) {
+                (Some(oldest), Some(first)) => Some(first.min(oldest)),
+                (one, other) => one.or(other),
+            };
+        }
+        Ok(oldest)
+    }
+
+    /// The events of a chain after one sequence, up to and with another.
+    fn range(
+        &mut self,
+        chain: i64,
+        after: i64,
+        upto: i64,
+    ) -> Result<Vec<EventNumber>, store::Error> {
+        if (after, upto) == (0, 1) {
+            // A chain has its number from its first event.
+            return Ok(vec![EventNumber(chain)]);
+        }
+        chains::list_range(self.snapshot, chain, after, upto)
     }
 
     /// The first sequence of a chain, up to a last one, from which on its events reach one of these
@@ -143,7 +186,7 @@ impl StateSource<'_, '_> {
         let (mut low, mut high) = (1, last + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            let event = chains::list_range(self.snapshot, chain, middle - 1, middle)?.pop();
+            let event = self.range(chain, middle - 1, middle)?.pop();
             let reaches = match event {
                 Some(event) => {
                     let reached = self.reached(&[event])?;
@@ -228,7 +271,7 @@ impl Source for StateSource<'_, '_> {
             }
             reached.push(all);
         }
-        let mut open = BTreeMap::new();
+        let mut open = Open::new();
         for chain in reached.iter().flat_map(BTreeMap::keys) {
             let sequences = || reached.iter().map(|all| all.get(chain).copied().unwrap_or(0));
             let (low, high) = (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0));
@@ -239,7 +282,7 @@ impl Source for StateSource<'_, '_> {
         self.reached_by_unconflicted(first, &conflicted, &mut open)?;
         let mut difference = Vec::new();
         for (chain, (low, high)) in open {
-            difference.extend(chains::list_range(self.snapshot, chain, low, high)?);
+            difference.extend(self.range(chain, low, high)?);
         }
         Ok(difference)
     }
@@ -265,7 +308,7 @@ impl Source for StateSource<'_, '_> {
         let mut subgraph = conflicted.to_vec();
         for (chain, last) in furthest {
             if let Some(first) = self.first_reaching(chain, last, &places)? {
-                subgraph.extend(chains::list_range(self.snapshot, chain, first - 1, last)?);
+                subgraph.extend(self.range(chain, first - 1, last)?);
             }
         }
         subgraph.sort_unstable();

@@ -35,7 +35,12 @@ pub(crate) struct Core {
     landed: Notify,
     /// A change failed: what the tip has on top of it can never be committed.
     broken: AtomicBool,
+    /// What the cache of rooms was told that it weighs.
+    weighed: AtomicUsize,
 }
+
+/// A room is weighed anew once it has become heavier by one part in so many.
+const GROWTH_SHARE: usize = 4;
 
 impl Core {
     pub(crate) fn new(tip: Tip, position: Position, published: bool) -> Self {
@@ -51,7 +56,21 @@ impl Core {
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
             broken: AtomicBool::new(false),
+            weighed: AtomicUsize::new(0),
         }
+    }
+
+    /// About how many bytes it keeps in memory, for the cache of rooms.
+    pub(crate) fn weigh(&self) -> usize {
+        let weight = self.view.load().weight();
+        self.weighed.store(weight, Ordering::Relaxed);
+        weight
+    }
+
+    /// Whether it has become much heavier than the cache of rooms knows.
+    pub(crate) fn has_outgrown(&self) -> bool {
+        let weighed = self.weighed.load(Ordering::Relaxed);
+        self.view.load().weight() > weighed + weighed / GROWTH_SHARE
     }
 
     pub(crate) fn view(&self) -> Arc<RoomView> {

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Weak, atomic::AtomicU64},
 };
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use parking_lot::Mutex;
 use proto::{
     clock::{SharedClock, SharedRandom},
@@ -31,6 +31,9 @@ use crate::{
 const LOADING_STRIPES: usize = 64;
 /// What part of the memory for states the auth chain index gets: one in so many.
 const CHAINS_SHARE: u64 = 4;
+/// The largest room counts as this part of the memory for rooms, even if it is larger: one that
+/// could not be kept would be loaded again for each request.
+const LARGEST_SHARE: u64 = 2;
 /// How many dead entries the registry may have before they are swept out.
 const SWEEP_MIN: usize = 256;
 
@@ -87,13 +90,21 @@ struct Registry {
     sweep_at: usize,
 }
 
+/// The cache of rooms in use. What was used last stays: by how often they are used, a large room
+/// would have to be asked for as often as all the small ones together that make room for it.
+fn kept(bytes: u64) -> Cache<RoomNumber, Arc<Core>> {
+    let largest = u32::try_from(bytes / LARGEST_SHARE).unwrap_or(u32::MAX);
+    let weigh = move |_: &RoomNumber, core: &Arc<Core>| {
+        u32::try_from(core.weigh()).unwrap_or(u32::MAX).min(largest)
+    };
+    let cache = Cache::builder().max_capacity(bytes).weigher(weigh);
+    cache.eviction_policy(EvictionPolicy::lru()).build()
+}
+
 impl Rooms {
     /// Makes the handle.
     pub fn new(setup: Setup) -> Rooms {
         let settings = setup.settings.load_full();
-        let weigh = |_: &RoomNumber, core: &Arc<Core>| {
-            u32::try_from(core.view().weight()).unwrap_or(u32::MAX)
-        };
         let loader = Loader {
             server: setup.server_name.clone(),
             events: EventCache::new(settings.events_bytes),
@@ -110,7 +121,7 @@ impl Rooms {
             meters: Meters::default(),
             last_creation_ms: AtomicU64::new(0),
             registry: Mutex::default(),
-            kept: Cache::builder().max_capacity(settings.rooms_bytes).weigher(weigh).build(),
+            kept: kept(settings.rooms_bytes),
             loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             joining: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             setup,
@@ -189,6 +200,9 @@ impl Inner {
     fn living(&self, number: RoomNumber) -> Option<Arc<Core>> {
         // The cache hears of each use, so that it keeps what is used.
         if let Some(core) = self.kept.get(&number) {
+            if core.has_outgrown() {
+                self.kept.insert(number, Arc::clone(&core));
+            }
             return Some(core);
         }
         let core = self.registry.lock().living.get(&number)?.upgrade()?;

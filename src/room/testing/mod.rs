@@ -1,6 +1,7 @@
 //! Rooms for tests of this crate and of those above it, on a store of the test's. No part of the
 //! running server.
 
+pub mod crowd;
 pub mod network;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod basics;
 mod directory;
+mod large;
 mod membership;
 mod naming;
 mod outcomes;
