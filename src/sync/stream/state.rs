@@ -31,6 +31,9 @@ use crate::{
     stream::timeline::Slice,
 };
 
+/// The state events that an answer carries, by key.
+type Picked = BTreeMap<StateKeyNumber, EventNumber>;
+
 /// Which state of a room is asked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
@@ -94,21 +97,35 @@ pub(crate) fn state(
 ) -> Found<Vec<Arc<Event>>> {
     let end = rolled_back(wanted.state, &moves.later);
     let is_after = look.state.is_after();
-    let mut picked = match wanted.since {
-        None if is_after => end.clone().into_iter().collect(),
-        None => whole_before(&end, &moves.now, &slice.shown).into_iter().collect(),
-        Some(_) if is_after => changed_after(&moves.now),
-        Some(_) => changed_before(&moves.now, &slice.shown),
+    let is_lazy = look.filter.lazy.is_on();
+    let mut needed =
+        if is_lazy { needed(look, source, &slice.timeline.events)? } else { BTreeSet::new() };
+    needed.extend(wanted.heroes);
+    let picked = if wanted.since.is_none() {
+        let whole = if is_after { end } else { whole_before(&end, &moves.now, &slice.shown) };
+        if is_lazy {
+            whole_lazily(look, wanted, &whole, needed, known)
+        } else {
+            whole.into_iter().collect()
+        }
+    } else {
+        let mut changed = if is_after {
+            changed_after(&moves.now)
+        } else {
+            changed_before(&moves.now, &slice.shown)
+        };
+        if is_lazy {
+            let at = if is_after { end } else { at_start(&end, moves, slice) };
+            add_members(look, wanted.room, &at, needed, (&mut changed, known));
+        }
+        changed
     };
-    if look.filter.lazy.is_on() {
-        let at = if is_after { end } else { at_start(&end, moves, slice) };
-        let needed = needed(look, source, &slice.timeline.events)?;
-        choose_members(look, wanted, &at, needed, (&mut picked, known));
-    }
-    let shown = slice.timeline.events.iter().filter(|_| look.filter.lazy.is_on());
     let events = source.events(&picked.values().copied().collect::<Vec<_>>())?;
     let events = wanted_events(look, wanted.id, events);
-    note_members(wanted.room, events.iter().chain(shown.map(|one| &one.event)), known);
+    if is_lazy {
+        let shown = slice.timeline.events.iter().map(|one| &one.event);
+        note_members(wanted.room, events.iter().chain(shown), known);
+    }
     Ok(events)
 }
 
@@ -132,25 +149,35 @@ fn needed(
     Ok(senders.into_values().map(member_key).collect())
 }
 
-/// Takes members out that nobody needs, and adds those that somebody does.
-fn choose_members(
+/// What of a whole state somebody gets who wants only those members whom somebody needs. However
+/// many members there are, only those are looked at.
+fn whole_lazily(
     look: &Look,
     wanted: Wanted<'_>,
-    at: &StateMap,
+    whole: &StateMap,
     mut needed: BTreeSet<StateKeyNumber>,
-    (picked, known): (&mut BTreeMap<StateKeyNumber, EventNumber>, &mut Known),
+    known: &mut Known,
+) -> Picked {
+    // To somebody who gets the whole state nothing is redundant.
+    known.retain(|(room, _), _| *room != wanted.room);
+    needed.insert(member_key(look.requester.user()));
+    // The keys of members are those below 0.
+    let others = whole.range(StateKeyNumber(0)..).map(|(key, event)| (*key, *event));
+    let members = needed.into_iter().filter_map(|key| Some((key, *whole.get(&key)?)));
+    others.chain(members).collect()
+}
+
+/// Adds those members whom somebody needs and whom the client does not have.
+fn add_members(
+    look: &Look,
+    room: RoomNumber,
+    at: &StateMap,
+    needed: BTreeSet<StateKeyNumber>,
+    (picked, known): (&mut Picked, &Known),
 ) {
-    needed.extend(wanted.heroes);
-    if wanted.since.is_none() {
-        // To somebody who gets the whole state nothing is redundant.
-        known.retain(|(room, _), _| *room != wanted.room);
-        needed.insert(member_key(look.requester.user()));
-        picked.retain(|key, _| key_user(*key).is_none() || needed.contains(key));
-        return;
-    }
     for key in needed {
         let Some(event) = at.get(&key).copied() else { continue };
-        let is_known = known.get(&(wanted.room, key)) == Some(&event);
+        let is_known = known.get(&(room, key)) == Some(&event);
         if look.filter.lazy == LazyMembers::Redundant || !is_known {
             picked.entry(key).or_insert(event);
         }
