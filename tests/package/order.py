@@ -28,6 +28,7 @@ ALL = [
     confinement.secrets_come_as_credentials,
     confinement.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
+    shows.watchdog_is_fed,
     keys.keys_change_as_documented,
     shows.watchdog_restarts_a_stuck_server,
     answers.removal_keeps_data_and_what_was_written,
