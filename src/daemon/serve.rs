@@ -120,7 +120,7 @@ async fn start(
     let pulse = Pulse::default();
     let store = schema_steps::open(settings::store(&config.fixed), pulse.clone()).await;
     let store = store.map_err(|error| database_failure(&config, &error))?;
-    let handles = Handles::new(&config);
+    let handles = Handles::new(&config, sandbox.resolver()?);
     let stopping = CancellationToken::new();
     let wired = wire::wire(&config, &handles, store.clone(), signing_key, stopping.clone()).await?;
     let Wired { state, accounts, sessions, maintenance, dial } = wired;

@@ -82,16 +82,19 @@ pub(crate) struct Handles {
     pub(crate) client: client_api::SettingsHandle,
     /// Whatever leaves the machine.
     pub(crate) dial: Arc<ArcSwap<http::DialSettings>>,
+    /// What finds the addresses of names where no broker does.
+    pub(crate) resolver: Arc<dyn http::Resolve>,
 }
 
 impl Handles {
     /// Handles with the settings of the start.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, resolver: Arc<dyn http::Resolve>) -> Self {
         Self {
             user: Arc::new(ArcSwap::from_pointee(user(&config.reloadable, &config.fixed.cache))),
             room: Arc::new(ArcSwap::from_pointee(room(&config.reloadable, &config.fixed.cache))),
             client: Arc::new(ArcSwap::from_pointee(client(&config.reloadable))),
             dial: Arc::new(ArcSwap::from_pointee(checked_dial(&config.reloadable.egress))),
+            resolver,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use client_api::State;
 use config::Config;
-use http::{BrokerDial, Dial, SystemDial, SystemResolver};
+use http::{BrokerDial, Dial, SystemDial};
 use proto::signing::SigningKey;
 use room::{Policy, Rooms};
 use store::Store;
@@ -106,7 +106,7 @@ fn dial(config: &Config, handles: &Handles) -> Arc<dyn Dial> {
     let settings = Arc::clone(&handles.dial);
     match &config.fixed.broker {
         Some(path) => Arc::new(BrokerDial::new(path, settings)),
-        None => Arc::new(SystemDial::new(settings, SystemResolver)),
+        None => Arc::new(SystemDial::new(settings, Arc::clone(&handles.resolver))),
     }
 }
 

@@ -8,7 +8,7 @@
 //! A dot at the end says so to the resolver, but hosts(5) is compared letter by letter, so that
 //! this file is read here.
 
-use std::{io, net::IpAddr, path::Path};
+use std::{io, net::IpAddr, path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -28,6 +28,12 @@ pub type ResolveFuture<'a> = BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 pub trait Resolve: Send + Sync + 'static {
     /// All addresses, the preferred one first.
     fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a>;
+}
+
+impl<R: Resolve + ?Sized> Resolve for Arc<R> {
+    fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a> {
+        (**self).resolve(host)
+    }
 }
 
 /// The operating system's resolver: `/etc/hosts`, then `getaddrinfo` with DNS and what else is set

@@ -143,7 +143,10 @@ def the_server_resolves_names_by_itself(world):
         names_lead_where_they_may(machine)
         pid = machine.show(SERVICE, "MainPID")
         a_rewritten_resolv_conf_is_taken(machine)
+        a_replaced_resolv_conf_is_taken(machine)
         expect(machine.show(SERVICE, "MainPID") == pid, "the server was started again")
+        told = machine.run(f"journalctl --unit {SERVICE} --boot --output cat").stdout
+        expect("process that resolves names does not answer" not in told, "the process that resolves is gone")
     finally:
         end(machine)
         machine.run(f"rm -r {DROP_INS}; systemctl daemon-reload; systemctl restart {SERVICE}")

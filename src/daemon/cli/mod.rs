@@ -72,6 +72,8 @@ enum Command {
     Reload(reload::Reload),
     /// Run the broker, which connects for a server that has no network
     EgressBroker(EgressBroker),
+    /// Resolve names for the server that has started this
+    ResolveNames(ResolveNames),
     /// Make a user with the shared secret, over HTTP
     RegisterUser(register_user::RegisterUser),
     /// Print the hash of a password
@@ -90,6 +92,14 @@ struct EgressBroker {
     socket: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,
+}
+
+/// What the server says to the process that resolves names for it.
+#[derive(Args, Debug)]
+struct ResolveNames {
+    /// Whether the process ends where it cannot close its sandbox
+    #[arg(long, value_name = "HOW", default_value = "enforce")]
+    landlock: crate::resolver::Walls,
 }
 
 /// The program under Synapse's name for `register-user`.
@@ -137,6 +147,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::EgressBroker(arguments) => {
             crate::egress::run(arguments.config.source(), arguments.socket.as_deref())
         }
+        Command::ResolveNames(arguments) => crate::resolver::run(arguments.landlock),
         Command::RegisterUser(arguments) => register_user::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments),

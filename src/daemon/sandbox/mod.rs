@@ -19,12 +19,14 @@ use std::{
     fs,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use config::{Config, EgressConfig, Problem, Source, section::sandbox::Landlock};
+use http::{Resolve, SystemResolver};
 
-use crate::{failure::Failure, message, system};
+use crate::{failure::Failure, message, resolver::Outside, system};
 use enforce::{Enforced, Refusal};
 use rules::{Plan, Surroundings};
 
@@ -39,6 +41,8 @@ pub(crate) struct Sandbox {
     alone: Vec<Alone>,
     /// The process's own directory in /proc: its rule holds as long as somebody holds it open.
     _held: Vec<OwnedFd>,
+    /// Who resolves names, because the sandbox hides what that takes.
+    outside: Option<Outside>,
 }
 
 /// How it stands.
@@ -88,12 +92,32 @@ pub(crate) fn close(config: &Config, source: &Source) -> Result<Sandbox, Failure
         system::user_name();
     }
     let plan = rules::plan(config, &Surroundings::of_process(source));
-    close_by(&plan, config.fixed.sandbox.landlock).map_err(|refusal| match refusal {
+    let landlock = config.fixed.sandbox.landlock;
+    let needs_outside = config.fixed.broker.is_none() && landlock != Landlock::Off;
+    let outside = needs_outside.then(|| Outside::begin(landlock)).transpose()?;
+    let closed = close_by(&plan, landlock).map_err(|refusal| match refusal {
         Refusal::Path { key, reason } => config.problem(key, None, &reason).into(),
         Refusal::Kernel(reason) => Failure::new(format!(
             "cannot close the sandbox: {reason}; with `landlock = \"best-effort\"` in [sandbox] \
              the server starts with what protection there is"
         )),
+    });
+    let mut sandbox = closed?;
+    outside.iter().for_each(Outside::release);
+    if outside.is_some() && config.fixed.database.url.is_embedded() {
+        // Nobody in here needs a new one. A database's name is resolved in here, though.
+        sandbox.alone.retain(|file| !rules::is_of_resolver(&file.path));
+    }
+    Ok(Sandbox { outside, ..sandbox })
+}
+
+/// Closes that of the process that resolves names, or says in one line why it cannot start.
+pub(crate) fn close_resolver(landlock: Landlock) -> Result<Sandbox, Failure> {
+    let plan = rules::resolver_plan(&Surroundings::of_process(&Source::System));
+    close_by(&plan, landlock).map_err(|refusal| match refusal {
+        Refusal::Path { reason, .. } | Refusal::Kernel(reason) => {
+            Failure::new(format!("cannot close the sandbox of what resolves names: {reason}"))
+        }
     })
 }
 
@@ -142,7 +166,7 @@ fn close_by(plan: &Plan, landlock: Landlock) -> Result<Sandbox, Refusal> {
 
 impl Sandbox {
     fn open(standing: Standing) -> Self {
-        Self { standing, alone: Vec::new(), _held: Vec::new() }
+        Self { standing, alone: Vec::new(), _held: Vec::new(), outside: None }
     }
 
     fn closed(enforced: Enforced) -> Self {
@@ -157,7 +181,7 @@ impl Sandbox {
             tracing::info!(landlock_abi = abi, "the sandbox is closed: {done}; without {missing}");
         }
         let alone = alone.into_iter().map(Alone::new).collect();
-        Self { standing: Standing::Closed { abi, missing }, alone, _held: held }
+        Self { standing: Standing::Closed { abi, missing }, alone, _held: held, outside: None }
     }
 
     /// A few words for the service manager's STATUS.
@@ -172,6 +196,14 @@ impl Sandbox {
             Standing::Failed { reason } => format!("sandbox NOT closed: {reason}"),
             Standing::Off => "sandbox switched off".to_owned(),
         }
+    }
+
+    /// What resolves names where no broker does. To be called within a runtime.
+    pub(crate) fn resolver(&self) -> Result<Arc<dyn Resolve>, Failure> {
+        Ok(match &self.outside {
+            Some(outside) => Arc::new(outside.resolver()?),
+            None => Arc::new(SystemResolver),
+        })
     }
 
     /// One word for a table: whether it stands, and the kernel's ABI.

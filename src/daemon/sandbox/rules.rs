@@ -39,6 +39,15 @@ const RESOLVER_FILES: [&str; 6] = [
     "/etc/gai.conf",
     "/etc/ld.so.cache",
 ];
+/// Where the files are made that these are links to, and put anew in each other's place.
+const RESOLVER_DIRECTORIES: [&str; 6] = [
+    "/etc",
+    "/run/NetworkManager",
+    "/run/connman",
+    "/run/netconfig",
+    "/run/resolvconf",
+    "/run/systemd/resolve",
+];
 const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
 /// Where distributions keep the authorities that the system trusts, and what these link to.
@@ -163,6 +172,22 @@ pub(super) fn broker_plan(
     rules.layers(&config.files);
     rules.resolver();
     Plan { rules: rules.list, connects: true, abstract_sockets: surroundings.abstract_sockets }
+}
+
+/// What the process needs that resolves names for a server without a broker: to read whatever
+/// resolv.conf is there by then. It writes nothing.
+pub(super) fn resolver_plan(surroundings: &Surroundings) -> Plan {
+    let mut rules = Rules { list: Vec::new(), surroundings };
+    for directory in RESOLVER_DIRECTORIES {
+        rules.directory(Path::new(directory));
+    }
+    rules.resolver();
+    Plan { rules: rules.list, connects: true, abstract_sockets: false }
+}
+
+/// Whether resolving names is what the file is for.
+pub(super) fn is_of_resolver(path: &Path) -> bool {
+    RESOLVER_FILES.iter().any(|file| path == Path::new(file))
 }
 
 struct Rules<'a> {

@@ -190,6 +190,21 @@ fn a_broker_resolves_and_connects() {
 }
 
 #[test]
+fn what_resolves_names_reads_a_new_resolv_conf_and_writes_nothing() {
+    let machine = Machine::new();
+    let plan = resolver_plan(&machine.surroundings());
+    assert!(plan.connects);
+    assert!(plan.rules.iter().all(|rule| rule.rights == Rights::Read), "{:?}", plan.rules);
+    let reads = |path: &str| plan.rules.iter().any(|rule| rule.path == Path::new(path));
+    assert!(reads("/etc") && reads("/run/systemd/resolve") && reads("/usr/lib"));
+    for hidden in ["/", "/run", "/var", "/var/lib", "/proc", "/dev"] {
+        assert!(!reads(hidden), "{hidden}");
+    }
+    assert!(is_of_resolver(Path::new("/etc/resolv.conf")));
+    assert!(!is_of_resolver(Path::new("/etc/passwd")));
+}
+
+#[test]
 fn the_broker_itself_writes_nothing() {
     let machine = Machine::new();
     machine.write("etc/homeserver.toml", "[sandbox]\nwrite_paths = [\"/srv/x\"]\n");

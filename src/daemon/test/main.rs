@@ -17,6 +17,7 @@ mod machine;
 mod manager;
 mod manuals;
 mod metrics;
+mod names;
 mod places;
 mod reload;
 mod sandbox;

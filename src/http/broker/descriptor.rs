@@ -19,7 +19,7 @@ use rustix::{
 use tokio::{io::Interest, net::UnixStream};
 
 /// Sends all bytes; the descriptor goes with the first of them.
-pub(super) async fn send(
+pub(crate) async fn send(
     stream: &UnixStream,
     mut bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
@@ -51,7 +51,7 @@ fn send_part(
 }
 
 /// Receives some bytes, none at the end of the stream, and at most one descriptor.
-pub(super) async fn receive(
+pub(crate) async fn receive(
     stream: &UnixStream,
     buffer: &mut [u8],
 ) -> io::Result<(usize, Option<OwnedFd>)> {

@@ -18,7 +18,7 @@
 //! socket costs a few microseconds, nothing beside the one that is asked for.
 
 mod client;
-mod descriptor;
+pub(crate) mod descriptor;
 mod message;
 mod server;
 
