@@ -33,8 +33,25 @@ pub(crate) async fn run(visitor: &Visitor<'_>, crowd: &Crowd) {
     receive(visitor, crowd, &far, &mut meter).await;
     meter.tell("receive, once more on one side");
     let mut meter = Meter::new(visitor.is_sqlite);
-    meter.run(visitor.say("together again")).await;
+    let last = meter.run(visitor.say("together again")).await;
     meter.tell("send, joins a fork");
+    here.follow(&visitor.powers().await);
+    here.follow(&visitor.event(&last).await);
+    answer_joins(visitor, crowd, &mut here).await;
+}
+
+/// Users of other servers join through ours, which tells them the whole state.
+async fn answer_joins(visitor: &Visitor<'_>, crowd: &Crowd, branch: &mut Branch) {
+    let mut meter = Meter::new(visitor.is_sqlite);
+    for number in [1_001_001, 1_001_002] {
+        let user = member(number);
+        let join = crowd.join(branch, &user);
+        let rooms = &visitor.place.rooms;
+        let answer = meter.run(rooms.accept_join(user.server_name(), &crowd.room_id, &join)).await;
+        let state = answer.expect("the room is open").state.len();
+        assert!(state > MEMBERS, "{state} events");
+    }
+    meter.tell("let another server join");
 }
 
 async fn receive(visitor: &Visitor<'_>, crowd: &Crowd, event: &RawValue, meter: &mut Meter) {
