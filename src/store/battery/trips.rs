@@ -64,3 +64,25 @@ async fn sending_waits_for_the_server_once() {
     assert_eq!(found.revision, 5);
     store.close().await;
 }
+
+/// The end of a read is not waited for, but it is sent: a session that sat in a transaction would
+/// keep the server from clearing away what nobody sees any more.
+#[tokio::test]
+async fn a_read_leaves_no_transaction_open() {
+    let cluster = Cluster::shared();
+    let url = cluster.create_database();
+    let (base, _) = url.split_once("?host=").unwrap();
+    let database = base.rsplit_once('/').unwrap().1;
+    let store = Store::open(Settings::new(url.clone())).await.unwrap();
+    store.read(|snapshot| rooms::find(snapshot, ROOM)).await.unwrap();
+    let sitting = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state LIKE 'idle in %'"
+    );
+    let mut looks = 0;
+    while cluster.run_sql(&sitting).trim() != "0" {
+        looks += 1;
+        assert!(looks < 50, "a transaction stays open");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    store.close().await;
+}

@@ -165,15 +165,16 @@ impl PostgresLink {
         self.session.settle().map_err(|error| self.note(error))
     }
 
-    /// Ends the transaction if there is one.
-    fn end(&mut self, command: &'static str) -> Result<(), Error> {
+    /// Sends the end of the transaction if there is one, and says whether there was.
+    fn leave(&mut self, command: &'static str) -> bool {
         self.gather.clear();
         self.work = Work::Nothing;
         self.deadline = None;
-        if std::mem::replace(&mut self.stage, Stage::NotBegun) != Stage::NotBegun {
+        let begun = std::mem::replace(&mut self.stage, Stage::NotBegun) != Stage::NotBegun;
+        if begun {
             self.session.send(command);
         }
-        self.session.settle()
+        begun
     }
 }
 
@@ -222,8 +223,9 @@ impl Link for PostgresLink {
     }
 
     fn end_read(&mut self) {
-        if let Err(error) = self.end("COMMIT") {
-            self.note(error);
+        if self.leave("COMMIT") {
+            // Nothing hangs on the answer: whoever reads next takes it.
+            self.session.push();
         }
     }
 
@@ -311,9 +313,8 @@ impl Link for PostgresLink {
     }
 
     fn abandon_group(&mut self) {
-        if let Err(error) = self.end("ROLLBACK")
-            && matches!(error, Error::Lost(_))
-        {
+        self.leave("ROLLBACK");
+        if let Err(error @ Error::Lost(_)) = self.session.settle() {
             self.note(error);
         }
     }

@@ -89,6 +89,11 @@ impl Session {
         self.client.is_closed()
     }
 
+    /// Has what was sent leave this process, without waiting for its answer.
+    pub(super) fn push(&self) {
+        self.runtime.block_on(tokio::task::yield_now());
+    }
+
     /// The prepared form of a text.
     pub(super) fn prepare(&mut self, sql: &'static str) -> Result<Prepared, Error> {
         let key = (sql.as_ptr().addr(), sql.len());
