@@ -83,8 +83,9 @@ impl Numbering {
             });
             let fresh = fresh.await?;
             let mut block = block.lock();
-            // Whoever else was waiting may have brought a block; the smaller rest is given up.
-            if block.end - block.start < fresh.end - fresh.start {
+            // Whoever else was waiting may have brought a block, and the rest of one is given up.
+            // Numbers never go back: an event's is greater than those of its auth events.
+            if fresh.start >= block.end {
                 *block = fresh;
             }
         }

@@ -1,13 +1,18 @@
 //! What is new gets its number in the change that names it, and one number only.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use futures_util::future::join_all;
 use proto::number::StateKeyNumber;
 use ruma::{RoomId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::json;
-use store::testing::count_groups;
+use store::testing::{Database, count_groups};
 
 use super::world::{World, each_world, room_of, user};
-use crate::{Membership, create::CreateRoom, testing};
+use crate::{Membership, create::CreateRoom, numbering::Numbering, testing};
 
 const TYPE: &str = "org.example.seat";
 
@@ -128,4 +133,28 @@ async fn whoever_loses_a_race_for_the_room_tries_again_with_its_new_key() {
         }
     })
     .await;
+}
+
+/// Whatever builds an event knows its auth events, so those have got their numbers before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn numbers_of_events_never_go_back() {
+    let database = Database::sqlite();
+    let store = database.open().await;
+    let (numbering, newest) = (Numbering::new(store.clone()), AtomicI64::new(0));
+    let (numbering, newest) = (Arc::new(numbering), Arc::new(newest));
+    let takers = (0..64).map(|_| {
+        let (numbering, newest) = (Arc::clone(&numbering), Arc::clone(&newest));
+        tokio::spawn(async move {
+            for _ in 0..3000 {
+                let before = newest.load(Ordering::SeqCst);
+                let number = numbering.next_event().await.unwrap().0;
+                assert!(number > before, "{number} comes after {before}");
+                newest.fetch_max(number, Ordering::SeqCst);
+            }
+        })
+    });
+    for taker in takers.collect::<Vec<_>>() {
+        taker.await.unwrap();
+    }
+    store.close().await;
 }
