@@ -12,6 +12,7 @@ mod acl;
 mod admit;
 mod append;
 mod content;
+mod coverage;
 mod draft;
 mod error;
 mod join_rules;

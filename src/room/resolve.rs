@@ -27,6 +27,7 @@ use store::{
 
 use crate::{
     RoomError,
+    coverage::{Coverage, Gone},
     reach::{Reach, sequence_in, union},
     visibility::Sight,
 };
@@ -111,29 +112,49 @@ impl StateSource<'_, '_> {
         Ok(reached)
     }
 
-    /// How far the unconflicted part of a state reaches into some chains. Of that part only what is
-    /// younger than what is not reached yet is looked at: an event reaches none that came after it.
+    /// How far the unconflicted part of a state reaches into some chains. It is found out for the
+    /// whole of it once; after that only what has come to it is looked at.
     fn reached_by_unconflicted(
         &mut self,
         state: &StateMap,
         conflicted: &BTreeSet<StateKeyNumber>,
         open: &mut Open,
     ) -> Result<(), store::Error> {
-        let unconflicted = |key: &StateKeyNumber| !conflicted.contains(key);
         // These few reach most.
-        let powerful = POWERFUL.iter().filter(|key| unconflicted(key));
+        let powerful = POWERFUL.iter().filter(|key| !conflicted.contains(key));
         let powerful = powerful.filter_map(|key| state.get(key).copied()).collect::<Vec<_>>();
         self.raise(open, &powerful)?;
-        let Some(oldest) = self.oldest(open)? else { return Ok(()) };
-        let younger = state.iter().filter(|(key, number)| **number > oldest && unconflicted(key));
-        let younger = younger.map(|(_, number)| *number).collect::<Vec<_>>();
-        for numbers in younger.chunks(SCAN_BATCH) {
-            self.raise(open, numbers)?;
-            if open.is_empty() {
-                break;
-            }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let mut unconflicted = state.clone();
+        for key in conflicted {
+            unconflicted.remove(key);
+        }
+        let kept = self.create.map(|create| self.sight.coverages.get(create)).unwrap_or_default();
+        let mut coverage = self.cover(kept, &unconflicted)?;
+        if narrow(open, &coverage).is_err() {
+            coverage = self.cover(Coverage::default(), &unconflicted)?;
+            // All its witnesses stand in the state that it was made from.
+            let _ = narrow(open, &coverage);
+        }
+        if let Some(create) = self.create {
+            self.sight.coverages.keep(create, coverage);
         }
         Ok(())
+    }
+
+    /// The coverage of a state, from one of a state that is near.
+    fn cover(&mut self, mut near: Coverage, state: &StateMap) -> Result<Coverage, store::Error> {
+        for entries in near.uncovered(state).chunks(SCAN_BATCH) {
+            let numbers = entries.iter().map(|(_, number)| *number).collect::<Vec<_>>();
+            let reached = self.reached(&numbers)?;
+            for entry in entries {
+                near.add(*entry, reached.get(&entry.1).map_or(&[], |map| &**map));
+            }
+        }
+        near.become_of(state.clone());
+        Ok(near)
     }
 
     /// Takes out what these events reach.
@@ -145,19 +166,6 @@ impl StateSource<'_, '_> {
         }
         open.retain(|_, (low, high)| low < high);
         Ok(())
-    }
-
-    /// The oldest event that is open.
-    fn oldest(&mut self, open: &Open) -> Result<Option<EventNumber>, store::Error> {
-        let mut oldest = None;
-        for (chain, (low, _)) in open {
-            let first = self.range(*chain, *low, low + 1)?.first().copied();
-            oldest = match (oldest, first) {
-                (Some(oldest), Some(first)) => Some(first.min(oldest)),
-                (one, other) => one.or(other),
-            };
-        }
-        Ok(oldest)
     }
 
     /// The events of a chain after one sequence, up to and with another.
@@ -205,6 +213,15 @@ impl StateSource<'_, '_> {
         }
         Ok((low <= last).then_some(low))
     }
+}
+
+/// Takes out what a coverage reaches.
+fn narrow(open: &mut Open, coverage: &Coverage) -> Result<(), Gone> {
+    for (chain, (low, _)) in open.iter_mut() {
+        *low = coverage.beyond(*chain, *low)?.unwrap_or(*low);
+    }
+    open.retain(|_, (low, high)| low < high);
+    Ok(())
 }
 
 impl Source for StateSource<'_, '_> {

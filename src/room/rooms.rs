@@ -22,9 +22,9 @@ use store::{
 };
 
 use crate::{
-    Policy, PushActions, Room, RoomError, SettingsHandle, load::Loader, numbering::Numbering,
-    reach_cache::ReachCache, receive::Peers, room::Core, stats::Meters, txn::TxnCache,
-    users::UserCache,
+    Policy, PushActions, Room, RoomError, SettingsHandle, coverage::CoverageCache, load::Loader,
+    numbering::Numbering, reach_cache::ReachCache, receive::Peers, room::Core, stats::Meters,
+    txn::TxnCache, users::UserCache,
 };
 
 /// How many rooms can be loaded at the same time.
@@ -73,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) loader: Loader,
     pub(crate) chains: ChainCache,
     pub(crate) reaches: ReachCache,
+    pub(crate) coverages: CoverageCache,
     pub(crate) users: UserCache,
     pub(crate) txns: TxnCache,
     pub(crate) meters: Meters,
@@ -116,6 +117,7 @@ impl Rooms {
             loader,
             chains: ChainCache::new(chains),
             reaches: ReachCache::new(chains),
+            coverages: CoverageCache::new(chains),
             users: UserCache::default(),
             txns: TxnCache::new(),
             meters: Meters::default(),

@@ -20,13 +20,14 @@ use store::{
     },
 };
 
-use crate::Policy;
+use crate::{Policy, coverage::CoverageCache};
 
 /// The caches that reading goes through.
 #[derive(Clone)]
 pub struct Sight {
     pub(crate) events: EventCache,
     pub(crate) groups: GroupCache,
+    pub(crate) coverages: CoverageCache,
     pub(crate) policy: Arc<dyn Policy>,
 }
 

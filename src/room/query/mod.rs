@@ -276,7 +276,11 @@ impl Rooms {
 
     /// What deciding goes through who may see an event.
     pub fn sight(&self) -> Sight {
-        let policy = Arc::clone(&self.inner.setup.policy);
-        Sight { events: self.events().clone(), groups: self.groups().clone(), policy }
+        Sight {
+            events: self.events().clone(),
+            groups: self.groups().clone(),
+            coverages: self.inner.coverages.clone(),
+            policy: Arc::clone(&self.inner.setup.policy),
+        }
     }
 }

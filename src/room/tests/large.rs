@@ -12,10 +12,11 @@ use proto::{
     rules::Rules,
     state::StateMap,
 };
-use ruma::{OwnedRoomId, OwnedUserId, UserId, server_name};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId, server_name};
 use serde_json::{Value, json, value::RawValue};
 use store::{
     Snapshot, Store,
+    numbers::CREATE,
     room::events,
     testing::{count_groups, for_each_engine},
 };
@@ -137,12 +138,11 @@ fn write_all(
     deeds.into_iter().map(write).collect()
 }
 
-async fn receive_all(large: &Large, events: Vec<Event>) {
-    for event in events {
-        let origin = server_name!("s1.example");
-        let received = large.world.rooms.receive(origin, &large.room, &event).await.unwrap();
-        assert_ne!(received.outcome, Outcome::Rejected);
-    }
+async fn receive(large: &Large, event: &RawValue) -> OwnedEventId {
+    let origin = server_name!("s1.example");
+    let received = large.world.rooms.receive(origin, &large.room, event).await.unwrap();
+    assert_ne!(received.outcome, Outcome::Rejected);
+    received.event_id
 }
 
 /// Every event in the auth chains of these events, found by walking.
@@ -159,16 +159,29 @@ fn auth_chain(snapshot: &mut Snapshot<'_>, rooms: &Rooms, state: &StateMap) -> N
     chain
 }
 
-/// Compares what the index says about the auth chains of two states with what walking says.
-fn check_difference(snapshot: &mut Snapshot<'_>, rooms: &Rooms, groups: [StateGroup; 2]) {
+/// Compares what the index says about the auth chains of any two of some states with what walking
+/// says.
+fn check_differences(snapshot: &mut Snapshot<'_>, rooms: &Rooms, groups: &[StateGroup]) {
     let (sight, chains) = (rooms.sight(), rooms.inner.chains.clone());
-    let states = groups.map(|group| rooms.groups().map(snapshot, group).unwrap());
-    let [one, other] = states.each_ref().map(|state| auth_chain(snapshot, rooms, state));
-    let mut source =
-        StateSource { snapshot, sight: &sight, chains: &chains, create: None, fresh: None };
-    let found = source.auth_difference(&states).unwrap().into_iter().collect::<Numbers>();
-    assert_eq!(found, one.symmetric_difference(&other).copied().collect());
-    assert!(found.len() >= 8, "the sides differ");
+    let mut walked = Vec::new();
+    for group in groups {
+        let state = rooms.groups().map(snapshot, *group).unwrap();
+        let chain = auth_chain(snapshot, rooms, &state);
+        walked.push((state, chain));
+    }
+    let mut most = 0;
+    for (one, of_one) in &walked {
+        for (other, of_other) in &walked {
+            let create = one.get(&CREATE).copied();
+            let mut source =
+                StateSource { snapshot, sight: &sight, chains: &chains, create, fresh: None };
+            let found = source.auth_difference(&[one.clone(), other.clone()]).unwrap();
+            let found = found.into_iter().collect::<Numbers>();
+            assert_eq!(found, of_one.symmetric_difference(of_other).copied().collect());
+            most = most.max(found.len());
+        }
+    }
+    assert!(most >= 8, "the sides differ");
 }
 
 #[tokio::test]
@@ -182,21 +195,25 @@ async fn a_fork_of_a_large_room_is_resolved() {
         let last = world.rooms.event(reading, &last).await.unwrap();
         let mut trunk = crowd.branch.clone();
         trunk.follow(last.event.pdu());
-        receive_all(&large, beginning(crowd, &mut trunk)).await;
+        for event in beginning(crowd, &mut trunk) {
+            receive(&large, &event).await;
+        }
         let mut ends = Vec::new();
         for number in [1, 2] {
             let mut branch = trunk.clone();
-            receive_all(&large, side(crowd, &mut branch, (&alice, number))).await;
-            ends.push(branch.last.event_id().to_owned());
+            let events = side(crowd, &mut branch, (&alice, number));
+            for event in events {
+                ends.push(receive(&large, &event).await);
+            }
         }
         let rooms = world.rooms.clone();
         let check = move |snapshot: &mut Snapshot<'_>| {
-            let mut group = |id| {
+            let group = |id: &OwnedEventId| {
                 let event = events::find_by_id(snapshot, rooms.events(), id).unwrap();
                 event.and_then(|event| event.group).unwrap()
             };
-            let groups = [group(&ends[0]), group(&ends[1])];
-            check_difference(snapshot, &rooms, groups);
+            let groups = ends.iter().map(group).collect::<Vec<_>>();
+            check_differences(snapshot, &rooms, &groups);
             Ok::<_, store::Error>(())
         };
         store.read(check).await.unwrap();
