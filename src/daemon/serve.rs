@@ -285,10 +285,12 @@ impl Running {
         let grace = self.reloader.current.reloadable.limits.stop_timeout;
         notify::stopping(grace + http::CUT_TIMEOUT + CLOSE_TIMEOUT);
         tracing::info!("stopping");
+        // Answers that the stop brings about say that they are the last.
+        let drained = self.server.drain(grace);
         self.stopping.cancel();
         tokio::spawn(tell_drain(self.server.watch_connections()));
         tokio::select! {
-            drained = self.server.drain(grace) => {
+            drained = drained => {
                 if drained.cut > 0 {
                     tracing::warn!(connections = drained.cut, "cut requests that took too long");
                 }

@@ -63,6 +63,7 @@ pub(crate) struct Activity {
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     last_use: AtomicU64,
+    draining: AtomicBool,
 }
 
 impl Activity {
@@ -76,6 +77,7 @@ impl Activity {
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             last_use: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
         })
     }
 
@@ -87,6 +89,17 @@ impl Activity {
         self.http2.store(version == Version::HTTP_2, Relaxed);
         self.head_since.store(0, Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Whether the client learns of the connection's end before it could send a request in vain:
+    /// with the answer that it waits for, or by a frame of HTTP/2.
+    pub(crate) fn can_tell_the_end(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0 || self.http2.load(Relaxed)
+    }
+
+    /// The client is told with its next answer that the connection closes.
+    pub(crate) fn next_request_is_the_last(&self) {
+        self.draining.store(true, Relaxed);
     }
 
     pub(crate) fn verdict(&self, limits: &Limits) -> Verdict {
@@ -151,6 +164,13 @@ impl Activity {
 /// A request between its head and the end of its answer.
 #[derive(Debug)]
 pub(crate) struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    /// Whether the connection closes after this request.
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.draining.load(Relaxed)
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -3,14 +3,18 @@
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{
-    Request, Response,
+    Request, Response, Version,
     body::{Body, Incoming},
+    header::{CONNECTION, HeaderValue},
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulConnection},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
@@ -25,11 +29,16 @@ use crate::{
 /// A limit of next to nothing must not keep the processor busy.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
+/// How long a connection without a request may bring one once the server drains. Over HTTP/1.1
+/// nothing tells a client beforehand that its connection closes, so that what it sends meanwhile
+/// would be lost; whoever uses the connection all the time is told with the next answer.
+const LAST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How far the server is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
-    /// Connections end after the request that is in flight.
+    /// Connections end after the request that is in flight, or the one that comes soon.
     Draining,
     /// Connections end.
     Cutting,
@@ -119,7 +128,7 @@ where
             let handshake = handshake(&shared.limits, &tls, plain);
             let finished = tokio::select! {
                 finished = handshake => finished,
-                _ = phase.wait_for(|phase| *phase != Phase::Running) => return Ok(()),
+                () = last_request(&mut phase) => return Ok(()),
             };
             match finished {
                 Ok(stream) => stream,
@@ -144,6 +153,23 @@ where
         End::Cut(reason) => tracing::debug!(peer = ?connection.peer, reason, "connection cut"),
     }
     Ok(())
+}
+
+/// Waits until connections without a request are closed.
+async fn last_request(phase: &mut watch::Receiver<Phase>) {
+    // A server that is gone drains no more.
+    if phase.wait_for(|phase| *phase != Phase::Running).await.is_ok() {
+        let cutting = phase.wait_for(|phase| *phase == Phase::Cutting);
+        let _ = timeout(LAST_REQUEST_TIMEOUT, cutting).await;
+    }
+}
+
+/// Waits until then, or for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn handshake(limits: &Limits, tls: &Tls, plain: Plain) -> io::Result<Stream> {
@@ -175,20 +201,30 @@ where
     let mut look = tokio::time::interval((shortest / 4).max(LOOK_INTERVAL_MIN));
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     look.reset();
-    let mut closing = false;
+    let (mut draining, mut closing, mut last_request) = (false, false, None);
     loop {
         tokio::select! {
             biased;
-            result = http.as_mut() => return End::Closed(result),
+            // First, so that an answer that the end of the server brings about says so.
             changed = phase.wait_for(|phase| {
-                *phase == Phase::Cutting || (*phase == Phase::Draining && !closing)
+                *phase == Phase::Cutting || (*phase == Phase::Draining && !draining)
             }) => match changed.map(|phase| *phase) {
-                Ok(Phase::Draining) => {
-                    closing = true;
+                Ok(Phase::Draining) if activity.can_tell_the_end() => {
+                    (draining, closing) = (true, true);
                     http.as_mut().graceful_shutdown();
+                }
+                Ok(Phase::Draining) => {
+                    draining = true;
+                    activity.next_request_is_the_last();
+                    last_request = Some(Instant::now() + LAST_REQUEST_TIMEOUT);
                 }
                 _ => return End::Cut("the server stops"),
             },
+            result = http.as_mut() => return End::Closed(result),
+            () = until(last_request) => {
+                (closing, last_request) = (true, None);
+                http.as_mut().graceful_shutdown();
+            }
             _ = look.tick() => match activity.verdict(limits) {
                 Verdict::Fine => {}
                 Verdict::Idle if closing => return End::Cut("does not close"),
@@ -227,10 +263,15 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let guard = self.activity.begin(request.version(), !request.body().is_end_stream());
+        // HTTP/2 has a frame for that.
+        let ends_by_header = request.version() < Version::HTTP_2;
         request.extensions_mut().insert(self.connection);
         let service = self.service.clone();
         Box::pin(async move {
-            let response = service.oneshot(request).await.map_err(Into::into)?;
+            let mut response = service.oneshot(request).await.map_err(Into::into)?;
+            if ends_by_header && guard.is_last() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| Answer { body, _guard: guard }))
         })
     }

@@ -127,10 +127,14 @@ impl Server {
     }
 
     /// Stops accepting, lets the requests in flight be answered, and after `grace` cuts what is
-    /// left. Comes back when no task of the server is left.
-    pub async fn drain(&self, grace: Duration) -> Drained {
+    /// left. It begins with the call; the future comes back when no task of the server is left.
+    pub fn drain(&self, grace: Duration) -> impl Future<Output = Drained> {
         self.phase.send_replace(Phase::Draining);
         self.tracker.close();
+        self.drained(grace)
+    }
+
+    async fn drained(&self, grace: Duration) -> Drained {
         if timeout(grace, self.tracker.wait()).await.is_ok() {
             return Drained { cut: 0 };
         }
@@ -220,12 +224,17 @@ impl Accepting {
     {
         let mut phase = self.shared.load().phase.clone();
         loop {
-            let next = tokio::select! {
+            let (plain, peer) = tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase != Phase::Running) => return,
                 next = self.next() => next,
             };
-            let Some((slot, plain, peer)) = next else { return };
+            let slot = tokio::select! {
+                biased;
+                slot = self.slot() => slot,
+                // Its client waits for this server and for no other, so it goes without a place.
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => None,
+            };
             let connection = Connection { peer, tls: self.tls.is_some(), listener: self.index };
             let shared = self.shared.load_full();
             let open = self.counts.accepted();
@@ -250,13 +259,13 @@ impl Accepting {
         }
     }
 
-    /// The next connection with its place among the allowed ones. A listener holds one connection
-    /// at most that has no place yet; what comes after it waits in the kernel's queue.
-    async fn next(&self) -> Option<(Slot, Plain, Peer)> {
+    /// The next connection. A listener holds one connection at most that has no place among the
+    /// allowed ones yet; what comes after it waits in the kernel's queue.
+    async fn next(&self) -> (Plain, Peer) {
         let mut pause = ACCEPT_PAUSE_FIRST;
         loop {
             match self.acceptor.accept().await {
-                Ok((plain, peer)) => return Some((self.slot().await?, plain, peer)),
+                Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(listener = %self.address, %error, "cannot accept connections");

@@ -328,6 +328,34 @@ async fn a_drain_lets_requests_finish_and_takes_no_more() {
 }
 
 #[tokio::test]
+async fn a_drain_answers_what_comes_on_connections_that_are_there() {
+    const REQUEST: &[u8] = b"GET /connection HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (server, address) = start(Limits { max_connections: 2, ..Limits::default() }, None);
+    let mut used = http1(connect(address).await).await;
+    used.send_request(get("/connection")).await.unwrap();
+    let mut unused = connect(address).await;
+    until("accepting", || server.connections() == 2).await;
+    // It is taken from the queue, where the successor would have found it, but has no place.
+    let mut waiting = connect(address).await;
+    sleep(Duration::from_millis(100)).await;
+    let clients = async {
+        // The drain has begun, and the connections are idle still.
+        sleep(Duration::from_millis(100)).await;
+        let answer = used.send_request(get("/connection")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["connection"], "close");
+        for client in [&mut unused, &mut waiting] {
+            client.write_all(REQUEST).await.unwrap();
+            let answer = read_to_end(client).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        }
+    };
+    let (drained, ()) = tokio::join!(server.drain(PATIENCE), clients);
+    assert_eq!(drained, Drained { cut: 0 });
+}
+
+#[tokio::test]
 async fn a_drain_cuts_what_does_not_end() {
     let (server, address) = start(Limits::default(), None);
     let mut first = http1(connect(address).await).await;

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     os::{
-        fd::OwnedFd,
+        fd::AsFd,
         unix::{
             fs::PermissionsExt,
             net::{UnixDatagram, UnixListener},
@@ -327,13 +327,13 @@ fn the_broker_needs_no_secret() {
 }
 
 /// A command to which the socket is passed by this name.
-pub(crate) fn passing(inner: &Command, name: &str, listener: &UnixListener) -> Command {
+pub(crate) fn passing(inner: &Command, name: &str, listener: &impl AsFd) -> Command {
     // The shell gives its own process number to what it turns into.
     let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
     command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
-    command.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
+    command.stdin(Stdio::from(listener.as_fd().try_clone_to_owned().unwrap()));
     command
 }
 

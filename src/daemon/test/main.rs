@@ -6,6 +6,7 @@ mod completions;
 mod database;
 mod dialogue;
 mod disk;
+mod drain;
 mod egress;
 mod egress_sandbox;
 mod exposition;
