@@ -175,14 +175,13 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
 
 /// A passed socket is used wherever it is, but the commands go where the configuration says.
 fn tell_where_commands_look(admin: &[http::Listener], configured: &Path) {
-    let is_there = |listener: &http::Listener| matches!(listener.address(), http::Address::Unix(path) if path == configured);
-    if !admin.iter().any(is_there) {
+    let configured = http::Address::Unix(configured.to_owned());
+    if !admin.iter().any(|listener| *listener.address() == configured) {
         let places: Vec<_> = admin.iter().map(|it| it.address().to_string()).collect();
         tracing::warn!(
             "the service manager holds the admin socket at {}, but the administrative commands \
-             look for it at admin.socket, {}",
+             look for it at admin.socket, {configured}",
             places.join(", "),
-            configured.display()
         );
     }
 }

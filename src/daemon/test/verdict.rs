@@ -215,7 +215,7 @@ fn an_admin_socket_that_is_passed_is_used_and_found_where_the_configuration_says
     assert_eq!(manager.stop(), Some(0));
     fs::remove_file(machine.path("passed.sock")).unwrap();
     let (mut manager, _listener) = start("elsewhere.sock");
-    let line = format!("look for it at admin.socket, {}", machine.text("elsewhere.sock"));
+    let line = format!("look for it at admin.socket, unix:{}", machine.text("elsewhere.sock"));
     assert!(machine.log().contains(&line), "{}", machine.log());
     assert_eq!(manager.stop(), Some(0));
 }
