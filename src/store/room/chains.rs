@@ -27,12 +27,14 @@ static CHAINS: Batch = Batch {
     conflict: Conflict::Fail,
 };
 
-const PATH: &str = "WITH RECURSIVE path (event, chain, sequence, base, depth, delta) AS (
-    SELECT event, chain, sequence, base, depth, delta FROM auth_chain WHERE event = $1
+/// An event and the bases of its map, without what they hold: that is read only where it is not at
+/// hand.
+const BASES: &str = "WITH RECURSIVE path (event, base, depth) AS (
+    SELECT event, base, depth FROM auth_chain WHERE event = $1
     UNION ALL
-    SELECT above.event, above.chain, above.sequence, above.base, above.depth, above.delta
+    SELECT above.event, above.base, above.depth
     FROM path JOIN auth_chain AS above ON above.event = path.base
-) SELECT event, chain, sequence, base, depth, delta FROM path ORDER BY depth DESC";
+) SELECT event FROM path ORDER BY depth DESC";
 
 const LOAD: &str = "SELECT event, chain, sequence, base, depth, delta FROM auth_chain
     WHERE event IN_INTS($1)";
@@ -113,10 +115,10 @@ impl ChainCache {
         let mut next = Some(event.0);
         while let Some(number) = next {
             let Some(link) = self.links.get(&EventNumber(number)) else {
-                for link in snapshot.query(PATH, params![number], read)? {
-                    self.keep(&link);
-                    path.push(Arc::clone(&link.node));
-                }
+                let bases = snapshot.query(BASES, params![number], |row| row.number(0))?;
+                let links = self.load_all(snapshot, &bases)?;
+                let nodes = bases.iter().filter_map(|base| links.get(base));
+                path.extend(nodes.map(|link| Arc::clone(&link.node)));
                 break;
             };
             next = link.node.base;

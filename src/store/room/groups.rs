@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::levels::{self, Node, Path, REMOVED};
-use crate::{Batch, CacheStats, Conflict, Error, Kind, Lookups, Snapshot, WriteTxn, params};
+use crate::{Batch, CacheStats, Conflict, Error, Kind, Lookups, Row, Snapshot, WriteTxn, params};
 
 static GROUPS: Batch = Batch {
     table: "state_group",
@@ -24,12 +24,16 @@ static GROUPS: Batch = Batch {
     conflict: Conflict::Fail,
 };
 
-const PATH: &str = "WITH RECURSIVE path (number, base, depth, delta) AS (
-    SELECT number, base, depth, delta FROM state_group WHERE number = $1
+/// A group and its bases, without what they hold: that is read only where it is not at hand, and
+/// the root, which is as large as the state was once, nearly always is.
+const BASES: &str = "WITH RECURSIVE path (number, base, depth) AS (
+    SELECT number, base, depth FROM state_group WHERE number = $1
     UNION ALL
-    SELECT above.number, above.base, above.depth, above.delta
+    SELECT above.number, above.base, above.depth
     FROM path JOIN state_group AS above ON above.number = path.base
-) SELECT number, base, depth, delta FROM path ORDER BY depth DESC";
+) SELECT number FROM path ORDER BY depth DESC";
+
+const NODES: &str = "SELECT number, base, depth, delta FROM state_group WHERE number IN_INTS($1)";
 
 const PARENT: &str = "SELECT parent FROM state_group WHERE number = $1";
 
@@ -37,7 +41,7 @@ const PARENT: &str = "SELECT parent FROM state_group WHERE number = $1";
 #[derive(Clone)]
 pub struct GroupCache {
     nodes: Cache<StateGroup, Arc<Node>>,
-    maps: Cache<StateGroup, StateMap>,
+    maps: Cache<StateGroup, KeptMap>,
     parents: Cache<StateGroup, Option<StateGroup>>,
     lookups: Arc<Lookups>,
 }
@@ -51,20 +55,32 @@ pub struct NewGroup {
     pub node: Arc<Node>,
 }
 
-/// How many maps the cache holds at most, whatever their size: they share most of it.
-const MAPS_MAX: u64 = 2_000;
+/// A map with what it costs beside what it shares with the map that it was built from, in bytes.
+#[derive(Clone)]
+struct KeptMap {
+    map: StateMap,
+    bytes: u32,
+}
+
+/// About what an entry of a map takes, in bytes.
+const ENTRY_BYTES: usize = 50;
+/// About what one change copies of a map that is shared, in bytes: the nodes on the way to it.
+const CHANGE_BYTES: usize = 3_000;
 /// How many parents the cache holds at most.
 const PARENTS_MAX: u64 = 20_000;
 
 impl GroupCache {
-    /// An empty cache that keeps deltas up to so many bytes.
+    /// An empty cache that keeps so many bytes, half of them deltas and half of them maps.
     pub fn new(bytes: u64) -> Self {
         let weigh = |_: &StateGroup, node: &Arc<Node>| {
             u32::try_from(64 + node.delta.len() * 16).unwrap_or(u32::MAX)
         };
         Self {
-            nodes: Cache::builder().max_capacity(bytes).weigher(weigh).build(),
-            maps: Cache::new(MAPS_MAX),
+            nodes: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
+            maps: Cache::builder()
+                .max_capacity(bytes / 2)
+                .weigher(|_: &StateGroup, kept: &KeptMap| kept.bytes)
+                .build(),
             parents: Cache::new(PARENTS_MAX),
             lookups: Arc::default(),
         }
@@ -82,17 +98,32 @@ impl GroupCache {
         while let Some(number) = next {
             let found = self.nodes.get(&StateGroup(number));
             let Some(node) = self.lookups.note(found) else {
-                let rest = load_path(snapshot, StateGroup(number))?;
-                for node in &rest {
-                    self.nodes.insert(StateGroup(node.number), Arc::clone(node));
-                }
-                path.extend(rest);
+                path.extend(self.load_path(snapshot, StateGroup(number))?);
                 break;
             };
             next = node.base;
             path.push(node);
         }
         Ok(path)
+    }
+
+    fn load_path(&self, snapshot: &mut Snapshot<'_>, group: StateGroup) -> Result<Path, Error> {
+        let numbers = snapshot.query(BASES, params![group], |row| row.int(0))?;
+        let at_hand = numbers.iter().map(|number| self.nodes.get(&StateGroup(*number)));
+        let mut path = at_hand.collect::<Vec<_>>();
+        let missing = numbers.iter().zip(&path).filter(|(_, node)| node.is_none());
+        let missing = missing.map(|(number, _)| *number).collect::<Vec<_>>();
+        for node in snapshot.query(NODES, params![&missing[..]], read_node)? {
+            self.nodes.insert(StateGroup(node.number), Arc::clone(&node));
+            if let Some(place) = numbers.iter().position(|number| *number == node.number) {
+                path[place] = Some(node);
+            }
+        }
+        let path = path.into_iter().collect::<Option<Path>>().unwrap_or_default();
+        match path.last() {
+            Some(root) if root.base.is_none() => Ok(path),
+            _ => Err(Error::Corrupt(format!("state group {group} has no root"))),
+        }
     }
 
     /// The event under one key of a state.
@@ -102,8 +133,8 @@ impl GroupCache {
         group: StateGroup,
         key: StateKeyNumber,
     ) -> Result<Option<EventNumber>, Error> {
-        if let Some(map) = self.maps.get(&group) {
-            return Ok(map.get(&key).copied());
+        if let Some(kept) = self.maps.get(&group) {
+            return Ok(kept.map.get(&key).copied());
         }
         let path = self.path(snapshot, group)?;
         Ok(levels::get(&path, key.0).map(EventNumber))
@@ -111,8 +142,8 @@ impl GroupCache {
 
     /// A whole state.
     pub fn map(&self, snapshot: &mut Snapshot<'_>, group: StateGroup) -> Result<StateMap, Error> {
-        if let Some(map) = self.maps.get(&group) {
-            return Ok(map);
+        if let Some(kept) = self.maps.get(&group) {
+            return Ok(kept.map);
         }
         let path = self.path(snapshot, group)?;
         // A base that is kept ready shares its structure with what is built on it.
@@ -120,14 +151,14 @@ impl GroupCache {
         let mut above = path.len();
         for (place, node) in path.iter().enumerate() {
             if let Some(kept) = self.maps.get(&StateGroup(node.number)) {
-                map = kept;
+                map = kept.map;
                 above = place;
                 break;
             }
         }
         for node in path[..above].iter().rev() {
             map = apply(map, &node.delta);
-            self.maps.insert(StateGroup(node.number), map.clone());
+            self.maps.insert(StateGroup(node.number), KeptMap::new(&map, &node.delta));
         }
         Ok(map)
     }
@@ -154,6 +185,15 @@ impl GroupCache {
     }
 }
 
+impl KeptMap {
+    /// A map that was built by a delta from a map that is kept as well, or from nothing.
+    fn new(map: &StateMap, delta: &[(i64, i64)]) -> Self {
+        let whole = map.len() * ENTRY_BYTES;
+        let bytes = whole.min(delta.len() * CHANGE_BYTES) + 64;
+        Self { map: map.clone(), bytes: u32::try_from(bytes).unwrap_or(u32::MAX) }
+    }
+}
+
 /// Adds a group.
 pub fn insert(txn: &mut WriteTxn<'_>, group: &NewGroup) -> Result<(), Error> {
     let NewGroup { parent, node } = group;
@@ -173,17 +213,11 @@ pub fn apply(mut map: StateMap, delta: &[(i64, i64)]) -> StateMap {
     map
 }
 
-fn load_path(snapshot: &mut Snapshot<'_>, group: StateGroup) -> Result<Path, Error> {
-    let path = snapshot.query(PATH, params![group], |row| {
-        Ok(Arc::new(Node {
-            number: row.int(0)?,
-            base: row.int_optional(1)?,
-            depth: row.int(2)?,
-            delta: levels::decode(row.bytes(3)?)?,
-        }))
-    })?;
-    match path.last() {
-        Some(root) if root.base.is_none() => Ok(path),
-        _ => Err(Error::Corrupt(format!("state group {group} has no root"))),
-    }
+fn read_node(row: Row<'_>) -> Result<Arc<Node>, Error> {
+    Ok(Arc::new(Node {
+        number: row.int(0)?,
+        base: row.int_optional(1)?,
+        depth: row.int(2)?,
+        delta: levels::decode(row.bytes(3)?)?,
+    }))
 }
