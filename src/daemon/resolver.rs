@@ -1,9 +1,9 @@
 //! The process beside a server that opens its own connections: it resolves names for it.
 //!
-//! What resolving takes lies in files among others in /etc, which the server's sandbox leaves one by
-//! one: a resolv.conf(5) that a DHCP client puts in the place of the old one could not be read. So
-//! the server starts this process before it closes its own sandbox. Behind the broker there is none,
-//! and the broker is started anew instead.
+//! What resolving takes lies in files among others in /etc, which the server's sandbox leaves one
+//! by one: a resolv.conf(5) that a DHCP client puts in the place of the old one could not be read.
+//! So the server starts this process before it closes its own sandbox. Behind the broker there is
+//! none, and the broker is started anew instead.
 //!
 //! ```text
 //! started ─ one byte: the server's sandbox is closed ─▶ closes its own ─▶ resolves
