@@ -221,3 +221,7 @@ fn read_node(row: Row<'_>) -> Result<Arc<Node>, Error> {
         delta: levels::decode(row.bytes(3)?)?,
     }))
 }
+
+#[cfg(test)]
+#[path = "groups_test.rs"]
+mod tests;
