@@ -108,6 +108,8 @@ fn a_certificate_that_cannot_be_used_is_refused_at_the_start_and_at_a_reload() {
         let line = ran.failed(BAD_CONFIGURATION).to_owned();
         assert!(line.contains("homeserver.toml:9: `listeners.tls.certificate`"), "{line}");
         assert!(line.contains(reason), "{line}");
+        let started = machine.run_configured(&["serve"]);
+        assert!(started.failed(BAD_CONFIGURATION).contains(reason), "{started:?}");
         let (status, _) = manager.reload();
         let refused = "RELOAD REFUSED, the old configuration is in force: ";
         assert!(status.contains(refused) && status.contains(reason), "{status}");

@@ -1,8 +1,20 @@
 //! What is wrong is said in one clear line, with an exit status that is not zero.
 
-use std::{net::TcpListener, os::unix::fs::symlink};
+use std::{
+    fs::{self, File, Permissions},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::{
+        fd::AsFd,
+        unix::fs::{PermissionsExt, symlink},
+    },
+    path::Path,
+};
 
-use crate::machine::Machine;
+use crate::{
+    egress::{command, passing},
+    machine::{Machine, Ran},
+    manager::Manager,
+};
 
 /// `EX_CONFIG`.
 const BAD_CONFIGURATION: i32 = 78;
@@ -18,7 +30,7 @@ fn a_missing_configuration() {
 #[test]
 fn an_unreadable_configuration() {
     let machine = Machine::new();
-    std::fs::create_dir(machine.path("directory.toml")).unwrap();
+    fs::create_dir(machine.path("directory.toml")).unwrap();
     let ran = machine.run(&["serve", "-c", "directory.toml"]);
     assert!(ran.failed(BAD_CONFIGURATION).ends_with("it is a directory"), "{ran:?}");
 }
@@ -126,4 +138,81 @@ fn a_server_that_does_not_run() {
     let arguments = ["register-user", "-u", "a", "-p", "b", "--no-admin"];
     let ran = machine.run_configured(&arguments);
     assert!(ran.failed(1).contains("cannot reach the server at http://127.0.0.1:"), "{ran:?}");
+}
+
+#[test]
+fn sockets_that_nobody_expects() {
+    let machine = Machine::new();
+    let text = format!(
+        "server_name = \"a.example\"\nreport_stats = false\nstate_directory = \"{}\"\n",
+        machine.text("state")
+    );
+    machine.write("homeserver.toml", &text, 0o600);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = File::open("/dev/null").unwrap();
+    let refused = |name: &str, passed: &dyn AsFd, count: &str| {
+        let passed = passed.as_fd();
+        let mut command = passing(&command(&machine, &["serve"]), name, &passed);
+        command.env("LISTEN_FDS", count);
+        Ran::from(command.output().unwrap()).failed(1).to_owned()
+    };
+    let cannot = "the socket \"client\" that the service manager passed cannot be used: ";
+    let variables = "cannot take the sockets that the service manager passed: ";
+    let (datagrams, connected): (&dyn AsFd, &dyn AsFd) = (&datagrams, &connected);
+    for (name, passed, count, expected) in [
+        // Two names for one socket, and one for two.
+        ("client:admin", &listener as &dyn AsFd, "1", variables),
+        ("client", &listener, "2", variables),
+        ("client", &listener, "many", variables),
+        ("client", &file, "1", cannot),
+        ("client", datagrams, "1", cannot),
+        // A socket unit with Accept=yes.
+        ("client", connected, "1", "cannot be used: the socket does not listen"),
+    ] {
+        let line = refused(name, passed, count);
+        assert!(line.contains(expected), "{name} {count}: {line}");
+    }
+    // Without a name it would not be known what to answer there.
+    machine.configure("");
+    for name in ["stranger", "unknown", "client"] {
+        let line = refused(name, &listener, "1");
+        let expected = format!("the service manager passed sockets that no listener uses: {name}");
+        assert!(line.ends_with(&expected), "{line}");
+    }
+}
+
+#[test]
+fn a_configuration_directory_without_rights() {
+    let machine = Machine::new();
+    fs::create_dir(machine.path("conf.d")).unwrap();
+    let serve = |arguments: &[&str]| {
+        // Not even the superuser may, without these capabilities.
+        let drop = "--bounding-set=-dac_override,-dac_read_search";
+        let inner = command(&machine, arguments);
+        let mut command = machine.command(Path::new("unshare"), &["-r", "setpriv", drop]);
+        command.arg("--inh-caps=-all").arg(inner.get_program()).args(inner.get_args());
+        command
+    };
+    let close = |name: &str, mode| {
+        fs::set_permissions(machine.path(name), Permissions::from_mode(mode)).unwrap();
+    };
+    let mut manager = Manager::of(&machine, serve(&["serve"]));
+    manager.until("READY=1\n");
+    machine.write("conf.d/10.toml", "[limits]\nstreams = 90\n", 0o600);
+    for (name, open) in [("conf.d", 0o700), ("conf.d/10.toml", 0o600), ("secret", 0o600)] {
+        close(name, 0);
+        let (status, _) = manager.reload();
+        assert!(status.starts_with("READY=1\nSTATUS=RELOAD REFUSED"), "{name}: {status}");
+        let place = machine.text(name);
+        assert!(status.contains(&place) && status.contains("Permission denied"), "{status}");
+        let started = Ran::from(serve(&["serve"]).output().unwrap());
+        let line = started.failed(BAD_CONFIGURATION);
+        assert!(line.contains(&place) && line.contains("Permission denied"), "{line}");
+        close(name, open);
+    }
+    assert!(!manager.reload().0.contains("REFUSED"));
+    assert!(machine.log().contains("limits.streams = 90 is in force"), "{}", machine.log());
+    assert_eq!(manager.stop(), Some(0));
 }

@@ -12,7 +12,11 @@ use nix::{
     unistd::mkfifo,
 };
 
-use crate::{machine::Machine, manager::Manager};
+use crate::{
+    egress::command,
+    machine::{Machine, Ran},
+    manager::Manager,
+};
 
 /// `EX_CONFIG`.
 const BAD_CONFIGURATION: i32 = 78;
@@ -206,6 +210,10 @@ fn a_credential_that_is_missing_or_malformed_is_named() {
         let (status, _) = manager.reload();
         let key = "`registration.shared_secret_file` cannot take ";
         assert!(status.contains(key) && status.contains(reason), "{status}");
+        let mut start = command(&machine, &["serve"]);
+        let started = Ran::from(start.env("CREDENTIALS_DIRECTORY", &directory).output().unwrap());
+        let line = started.failed(BAD_CONFIGURATION);
+        assert!(line.contains(key) && line.contains(reason), "{line}");
         assert_eq!(machine.request("GET /_synapse/admin/v1/register", None).0, 200);
     };
     machine.write(credential, "", 0o600);
@@ -214,8 +222,6 @@ fn a_credential_that_is_missing_or_malformed_is_named() {
     refused("stream did not contain valid UTF-8");
     fs::remove_file(machine.path(credential)).unwrap();
     refused("secret: No such file");
-    let started = machine.run_configured(&["serve"]);
-    assert!(started.failed(BAD_CONFIGURATION).contains("secret: No such file"), "{started:?}");
     machine.write(credential, "second", 0o600);
     manager.reload();
     let log = machine.log();
