@@ -1,5 +1,5 @@
-//! What the events of a state reach through auth events, all together: kept from one resolution of a
-//! room to the next, so that a fork of a large room costs what happens in it, not its members.
+//! What the events of a state reach through auth events, all together: kept from one resolution of
+//! a room to the next, so that a fork of a large room costs what happens in it, not its members.
 //!
 //! Invariant: whatever an event of the state reaches, the coverage reaches as far or further. Its
 //! witness is an event that reaches just so far, and counts while it stands in the state.
