@@ -1,4 +1,5 @@
-"""Four clients that send messages, sync and ask for the versions, each request on a connection of its own:
+"""Four clients that send messages, sync and ask for the versions, two with a connection for each request, two that keep
+theirs until they are told to close it:
 
     load.py TOKEN ROOM STOP
 
@@ -21,32 +22,36 @@ PAUSE_SECONDS = 0.05
 LONGEST_SECONDS = 120
 
 
-def ask(method, path, token, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", 8008, timeout=REQUEST_TIMEOUT_SECONDS)
+def ask(connection, keeps, method, path, token, body=None):
+    headers = {"Authorization": f"Bearer {token}"}
+    if not keeps:
+        headers["Connection"] = "close"
     try:
-        connection.request(method, path, body, {"Authorization": f"Bearer {token}", "Connection": "close"})
+        # It connects where it is not connected, also after an answer that was said to be the last.
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         said = answer.read()
         return None if answer.status == 200 else f"{method} {path}: {answer.status} {said[:200]}"
     except (OSError, http.client.HTTPException) as error:
-        return f"{method} {path}: {error!r}"
-    finally:
         connection.close()
+        return f"{method} {path}, {'kept' if keeps else 'new'}: {error!r}"
 
 
 def client(number, token, room, stop, results):
     end = time.monotonic() + LONGEST_SECONDS
     done = 0
+    connection = http.client.HTTPConnection("127.0.0.1", 8008, timeout=REQUEST_TIMEOUT_SECONDS)
+    keeps = number % 2 == 1
     while time.monotonic() < end and (done < REQUESTS // CLIENTS or not os.path.exists(stop)):
         kind = done % 3
         if kind == 0:
             message = json.dumps({"msgtype": "m.text", "body": f"{number} {done}"})
             path = f"/_matrix/client/v3/rooms/{room}/send/m.room.message/{number}-{done}"
-            failure = ask("PUT", path, token, message)
+            failure = ask(connection, keeps, "PUT", path, token, message)
         elif kind == 1:
-            failure = ask("GET", "/_matrix/client/v3/sync?timeout=0", token)
+            failure = ask(connection, keeps, "GET", "/_matrix/client/v3/sync?timeout=0", token)
         else:
-            failure = ask("GET", "/_matrix/client/versions", token)
+            failure = ask(connection, keeps, "GET", "/_matrix/client/versions", token)
         results.append(failure)
         done += 1
         time.sleep(PAUSE_SECONDS)
