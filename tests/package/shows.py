@@ -164,6 +164,8 @@ def reload_refuses_a_bad_change(world):
     machine = world.machine
     pid = machine.show(SERVICE, "MainPID")
     bad = f"{CONFIG}/conf.d/70-bad.toml"
+    # It starts when it is first needed.
+    machine.run(f"systemctl start {BROKER}")
     machine.write(bad, "[registration]\nenabled = false\nenabeld = true\n")
     check = machine.run("matrix-homeserver config check", check=False)
     expect(check.returncode != 0 and f"{bad}:3" in check.stderr + check.stdout, check.stdout, check.stderr)
