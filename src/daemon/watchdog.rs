@@ -74,9 +74,10 @@ async fn find_hanging(
 ) -> Option<Part> {
     // Goes the way of every change, with one that changes nothing.
     let answer = store.write(|_| Ok::<_, Error>(()));
-    let (writer, lanes) = tokio::join!(timeout(half / 2, answer), timeout(half / 2, lanes.answer()));
+    let (answer, lanes) = (timeout(half / 2, answer), timeout(half / 2, lanes.answer()));
+    let (answer, lanes) = tokio::join!(answer, lanes);
     // An error is an answer as well.
-    if writer.is_err() && pulse.age() >= half {
+    if answer.is_err() && pulse.age() >= half {
         return Some(Part::Writer);
     }
     lanes.is_err().then_some(Part::Lane)

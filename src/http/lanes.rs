@@ -149,7 +149,7 @@ mod tests {
         let place = lanes.take();
         let name = place.handle.spawn(async { std::thread::current().name().map(str::to_owned) });
         assert!(name.await.unwrap().unwrap().starts_with("lane-"));
-        let (done, busy) = std::sync::mpsc::channel::<()>();
+        let (done, busy) = std::sync::mpsc::sync_channel::<()>(0);
         place.handle.spawn(async move { busy.recv() });
         let short = std::time::Duration::from_millis(100);
         assert!(tokio::time::timeout(short, lanes.answer()).await.is_err());

@@ -76,7 +76,8 @@ async fn a_read_leaves_no_transaction_open() {
     let store = Store::open(Settings::new(url.clone())).await.unwrap();
     store.read(|snapshot| rooms::find(snapshot, ROOM)).await.unwrap();
     let sitting = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state LIKE 'idle in %'"
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = '{database}' AND state LIKE 'idle in %'"
     );
     let mut looks = 0;
     while cluster.run_sql(&sitting).trim() != "0" {
