@@ -340,7 +340,7 @@ async fn a_drain_answers_what_comes_on_connections_that_are_there() {
     sleep(Duration::from_millis(100)).await;
     let clients = async {
         // The drain has begun, and the connections are idle still.
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(20)).await;
         let answer = used.send_request(get("/connection")).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["connection"], "close");

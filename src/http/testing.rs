@@ -173,6 +173,15 @@ pub(crate) async fn tls_client(
     files: &TlsFiles,
     protocols: &[&str],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_client_on(connect(address).await, files, protocols).await
+}
+
+/// The same on a connection that is there.
+pub(crate) async fn tls_client_on(
+    stream: TcpStream,
+    files: &TlsFiles,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&files.certificate).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -184,5 +193,5 @@ pub(crate) async fn tls_client(
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("server.test").unwrap();
-    connector.connect(name, connect(address).await).await
+    connector.connect(name, stream).await
 }

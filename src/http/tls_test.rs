@@ -73,6 +73,30 @@ async fn a_silent_handshake_is_cut() {
 }
 
 #[tokio::test]
+async fn a_drain_lets_a_handshake_and_its_request_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = certificate_files(directory.path(), (2020, 2040));
+    let tls = Arc::new(Tls::new(certificate(&files)));
+    let (server, address) = start(Limits::default(), Some(tls));
+    let streams = [connect(address).await, connect(address).await];
+    let silent = connect(address).await;
+    while server.connections() < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let drained = server.drain(PATIENCE);
+    let clients = async {
+        let [first, second] = streams;
+        let mut first = http1(tls_client_on(first, &files, &["http/1.1"]).await.unwrap()).await;
+        assert_eq!(first.send_request(get("/connection")).await.unwrap().status(), 200);
+        let mut second = http2(tls_client_on(second, &files, &["h2"]).await.unwrap()).await;
+        assert_eq!(second.send_request(get("/connection")).await.unwrap().status(), 200);
+    };
+    let (drained, ()) = tokio::join!(drained, clients);
+    assert_eq!(drained, crate::Drained { cut: 0 });
+    drop(silent);
+}
+
+#[tokio::test]
 async fn plain_http_to_a_tls_port_is_closed() {
     use tokio::io::AsyncWriteExt;
     let directory = tempfile::tempdir().unwrap();

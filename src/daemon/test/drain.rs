@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http_body_util::{BodyExt, Full};
@@ -91,6 +91,9 @@ impl<'a> Session<'a> {
     }
 }
 
+/// A client that has not used its connection for so long has no right to it.
+const REST_MAX: Duration = Duration::from_millis(100);
+
 /// What a request came to.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
@@ -105,14 +108,19 @@ enum Outcome {
 struct KeepAlive<'a> {
     session: &'a Session<'a>,
     stream: Option<BufReader<TcpStream>>,
+    last_use: Instant,
 }
 
 impl<'a> KeepAlive<'a> {
     fn new(session: &'a Session<'a>) -> Self {
-        Self { session, stream: None }
+        Self { session, stream: None, last_use: Instant::now() }
     }
 
     fn request(&mut self, method: &str, path: &str, body: &str) -> Outcome {
+        if self.last_use.elapsed() > REST_MAX {
+            // On a busy machine; as every client does with a connection that may be gone.
+            self.stream = None;
+        }
         let is_used = self.stream.is_some();
         let mut stream = self.stream.take().unwrap_or_else(|| self.session.connect());
         let request = self.session.text(method, path, body);
@@ -120,6 +128,7 @@ impl<'a> KeepAlive<'a> {
         match answer.and_then(|()| read_answer(&mut stream)) {
             Ok(answer) => {
                 self.stream = (!answer.closes).then_some(stream);
+                self.last_use = Instant::now();
                 Outcome::Answered(answer.status)
             }
             Err(error) if is_used && error.kind() != ErrorKind::InvalidData => {
@@ -237,7 +246,7 @@ impl Met {
 #[test]
 fn restarts_lose_no_request() {
     const RESTARTS: usize = 5;
-    const SENDERS: usize = 3;
+    const SENDERS: u64 = 3;
     let (machine, listener) = machine();
     let mut manager = start(&machine, &listener);
     let session = Session::open(&machine);
@@ -250,6 +259,8 @@ fn restarts_lose_no_request() {
                 for count in 0.. {
                     let (path, body) = session.message(&format!("{number}-{count}"));
                     met.note(client.request("PUT", &path, &body));
+                    // One sends all the time, the connections of others are idle between.
+                    thread::park_timeout(Duration::from_millis(10 * number));
                     if !met.goes_on() {
                         return;
                     }
