@@ -14,6 +14,7 @@ mod metrics;
 mod notify;
 mod process_id;
 mod reload;
+mod resolve_names;
 mod resolver;
 mod sandbox;
 mod schema_steps;

@@ -1,4 +1,5 @@
-//! The process beside a server that opens its own connections: it resolves names for it.
+//! The process beside a server that opens its own connections, as the server sees it: it resolves
+//! names for it. What it does itself stands in [`crate::resolve_names`].
 //!
 //! What resolving takes lies in files among others in /etc, which the server's sandbox leaves one
 //! by one: a resolv.conf(5) that a DHCP client puts in the place of the old one could not be read.
@@ -15,20 +16,18 @@
 //! when the other one is closed.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
     process::{Child, Command, Stdio},
 };
 
-use clap::ValueEnum;
 use config::section::sandbox::Landlock;
-use http::{OutsideResolver, Resolve, SystemResolver, answer_names};
-use tokio::signal::unix::{SignalKind, signal};
+use http::{OutsideResolver, Resolve};
 
-use crate::{failure::Failure, sandbox};
+use crate::failure::Failure;
 
 /// The command that runs it, and its option.
 pub(crate) const COMMAND: &str = "resolve-names";
@@ -41,15 +40,6 @@ const NAME: &str = "matrix-homeserver";
 /// What the service manager and the administrator hand to the server alone.
 const OF_THE_SERVER: [&str; 5] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "LISTEN_PID"];
-
-/// How the sandbox is to be closed, as the command line has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Walls {
-    /// Or there is no such process.
-    Enforce,
-    /// As well as it can be.
-    BestEffort,
-}
 
 /// The running process.
 pub(crate) struct Outside {
@@ -90,30 +80,4 @@ impl Outside {
         let asked = control.and_then(OutsideResolver::new);
         asked.map_err(|error| Failure::new(format!("cannot ask for names: {error}")))
     }
-}
-
-/// Resolves names for the process at the other end of the standard input.
-pub(crate) fn run(walls: Walls) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::new(format!("cannot resolve names: {error}"));
-    let control = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
-    let mut control = UnixStream::from(control);
-    if control.read(&mut [0]).map_err(failed)? == 0 {
-        return Ok(());
-    }
-    let landlock = match walls {
-        Walls::Enforce => Landlock::Enforce,
-        Walls::BestEffort => Landlock::BestEffort,
-    };
-    let _sandbox = sandbox::close_resolver(landlock)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(failed)?;
-    let outcome = runtime.block_on(async {
-        // Signals that go to all processes of a unit mean the server: this one ends with it.
-        let _ignored =
-            [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-        answer_names(control.into(), SystemResolver).await
-    });
-    // A lookup that hangs must not keep the process from ending.
-    runtime.shutdown_background();
-    outcome.map_err(failed)
 }

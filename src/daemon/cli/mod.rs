@@ -99,7 +99,7 @@ struct EgressBroker {
 struct ResolveNames {
     /// Whether the process ends where it cannot close its sandbox
     #[arg(long, value_name = "HOW", default_value = "enforce")]
-    landlock: crate::resolver::Walls,
+    landlock: crate::resolve_names::Walls,
 }
 
 /// The program under Synapse's name for `register-user`.
@@ -147,7 +147,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::EgressBroker(arguments) => {
             crate::egress::run(arguments.config.source(), arguments.socket.as_deref())
         }
-        Command::ResolveNames(arguments) => crate::resolver::run(arguments.landlock),
+        Command::ResolveNames(arguments) => crate::resolve_names::run(arguments.landlock),
         Command::RegisterUser(arguments) => register_user::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments),
