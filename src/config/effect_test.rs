@@ -1,30 +1,15 @@
 //! What each key says of reload and restart, against what a change of it changes, and the manual.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::{
-    Config, Effect, Environment, Source, load,
-    testing::{SECRET_FILES, changes},
+    Config, Effect,
+    testing::{self, changes},
 };
 
 fn load_text(text: &str) -> Config {
     let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    write("homeserver.toml", text);
-    for name in SECRET_FILES {
-        write(name, name);
-    }
-    let environment = Environment {
-        directories: vec![directory.path().to_owned()],
-        credentials: None,
-        state_directory: None,
-        broker: None,
-    };
-    load(&Source::System, &environment).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    testing::load_text(directory.path(), text)
 }
 
 /// Keys that are judged with others and change nothing by themselves.

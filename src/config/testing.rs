@@ -1,7 +1,9 @@
 //! For tests here and in the daemon: every key of the sample with another value, so that no test of
 //! what a change does can pass over a key.
 
-use crate::{SAMPLE, unit};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use crate::{Config, Environment, SAMPLE, Source, load, unit};
 
 /// Two configurations that differ in one key.
 #[derive(Clone, Debug)]
@@ -22,6 +24,31 @@ pub const SECRET_FILES: [&str; 5] = [
     "turn-shared-secret",
     "another-secret",
 ];
+
+/// The configuration of a text, read as the system's from an empty directory, with the files of
+/// secrets beside it.
+///
+/// # Panics
+/// If the directory cannot be written or the configuration is refused.
+pub fn load_text(directory: &Path, text: &str) -> Config {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        let written = fs::write(&path, text)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)));
+        written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    };
+    write("homeserver.toml", text);
+    for name in SECRET_FILES {
+        write(name, name);
+    }
+    let environment = Environment {
+        directories: vec![directory.to_owned()],
+        credentials: None,
+        state_directory: None,
+        broker: None,
+    };
+    load(&Source::System, &environment).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
 
 /// Values whose neighbour cannot be found by rule.
 const OTHERS: [(&str, &str); 24] = [

@@ -1,9 +1,7 @@
 //! What a reload does to the settings of all crates, key by key of the sample, against what it
 //! says.
 
-use std::{fs, os::unix::fs::PermissionsExt};
-
-use config::testing::{SECRET_FILES, changes};
+use config::testing::changes;
 
 use super::*;
 
@@ -12,22 +10,7 @@ const WITHOUT_EFFECT: [&str; 2] = ["registration.without_verification", "report_
 
 fn load(text: &str) -> Config {
     let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    write("homeserver.toml", text);
-    for name in SECRET_FILES {
-        write(name, name);
-    }
-    let environment = Environment {
-        directories: vec![directory.path().to_owned()],
-        credentials: None,
-        state_directory: None,
-        broker: None,
-    };
-    config::load(&Source::System, &environment).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    config::testing::load_text(directory.path(), text)
 }
 
 /// All that the running server goes by.
