@@ -131,7 +131,7 @@ impl Rooms {
         }
         let last = &self.inner.last_creation_ms;
         let later = |last: u64| Some(now.max(last + 1));
-        let before = last.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).unwrap_or(now);
+        let before = last.try_update(Ordering::AcqRel, Ordering::Acquire, later).unwrap_or(now);
         now.max(before + 1)
     }
 
