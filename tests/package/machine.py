@@ -75,10 +75,10 @@ class Machine:
         return None
 
     def run(self, command, check=True, timeout=COMMAND_TIMEOUT_SECONDS, **more):
-        """Runs a line of shell inside, and gives what it said."""
+        """Runs a line of shell inside, which ends with the first command that fails, and gives what it said."""
         enter = [
             "nsenter", "--target", self.init, "--all", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-            "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "PAGER=cat", "sh", "-c", command,
+            "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "PAGER=cat", "sh", "-ec", command,
         ]
         try:
             done = subprocess.run(enter, capture_output=True, text=True, timeout=timeout, check=False,
