@@ -32,10 +32,21 @@ impl Inner {
         Some(Key { number, promise: Some(promise) })
     }
 
+    /// Whether the store surely does not have a pair.
+    fn is_new(&self, (event_type, state_key): &Pair) -> bool {
+        let numbers = self.setup.store.numbers();
+        keys::member_user(event_type, state_key).is_none()
+            && numbers.is_new_state_key(event_type, state_key)
+    }
+
     /// The keys of pairs; `None` for those that neither the store nor a change in flight has.
     async fn lookup(&self, pairs: &[Pair]) -> Result<Vec<Option<Key>>, RoomError> {
         let mut found = pairs.iter().map(|pair| self.key_at_hand(pair)).collect::<Vec<_>>();
-        let missing = pairs.iter().zip(&found).filter(|(_, slot)| slot.is_none());
+        // After the look at the promises: one that was kept since is no new name any more.
+        let is_asked = |pair: &Pair, slot: &Option<Key>| slot.is_none() && !self.is_new(pair);
+        let asked = pairs.iter().zip(&found).map(|(pair, slot)| is_asked(pair, slot));
+        let asked = asked.collect::<Vec<_>>();
+        let missing = pairs.iter().zip(&asked).filter(|(_, asked)| **asked);
         let missing = missing.map(|(pair, _)| pair.clone()).collect::<Vec<_>>();
         if missing.is_empty() {
             return Ok(found);
@@ -45,7 +56,8 @@ impl Inner {
             missing.iter().map(find).collect::<Result<Vec<_>, store::Error>>()
         });
         let mut read = read.await?.into_iter();
-        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
+        let slots = found.iter_mut().zip(asked).filter(|(_, asked)| *asked);
+        for (slot, _) in slots {
             *slot = read.next().flatten().map(|number| Key { number, promise: None });
         }
         Ok(found)

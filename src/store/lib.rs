@@ -6,7 +6,8 @@
 //! [`Snapshot`], a consistent view. Both run on threads of the store, where they may wait for the
 //! database. SQL stands only in this crate, and [`dialect`] says which.
 
-pub mod batch;
+pub mod absent;
+mod batch;
 #[cfg(test)]
 mod battery;
 mod change;

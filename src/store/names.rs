@@ -27,6 +27,8 @@ static STATE_KEYS: Batch = Batch {
     conflict: Conflict::Fail,
 };
 
+const STATE_KEY_NAMES: &str = "SELECT type, state_key FROM state_key LIMIT $1";
+
 const fn names_batch(table: &'static str) -> Batch {
     Batch {
         table,
@@ -107,6 +109,16 @@ impl Snapshot<'_> {
             return Ok(StateKey { event_type: (*event_type).into(), state_key: "".into() });
         }
         split_pair(&self.load_name(Family::StateKey, number.0)?)
+    }
+
+    /// Learns which pairs of event type and state key there are, unless they are too many.
+    pub(crate) fn learn_state_keys(&mut self) -> Result<(), Error> {
+        let absent = &self.shared.numbers.absent;
+        let names = self.query(STATE_KEY_NAMES, params![absent.wanted()], |row| {
+            Ok(join_pair(row.text(0)?, row.text(1)?))
+        })?;
+        absent.fill(&names);
+        Ok(())
     }
 
     fn find_name(&mut self, family: Family, text: &str) -> Result<Option<i64>, Error> {

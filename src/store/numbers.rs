@@ -12,6 +12,7 @@ use proto::number::{RoomNumber, StateKeyNumber, UserNumber};
 use ruma::{OwnedUserId, RoomId, UserId};
 
 use crate::{
+    absent::Absent,
     error::Error,
     promises::{Promised, Promises},
 };
@@ -147,12 +148,14 @@ pub struct Numbers {
     by_text: Cache<Name, i64>,
     by_number: Cache<(Family, i64), Arc<str>>,
     promises: Promises<Name>,
+    /// Of the pairs of event type and state key only.
+    pub(crate) absent: Absent,
 }
 
 impl Numbers {
     pub(crate) fn new(most: u64) -> Self {
         let (by_text, by_number) = (Cache::new(most), Cache::new(most));
-        Self { by_text, by_number, promises: Promises::new() }
+        Self { by_text, by_number, promises: Promises::new(), absent: Absent::new() }
     }
 
     /// The user's number, if it is at hand.
@@ -170,6 +173,13 @@ impl Numbers {
         find_well_known(event_type, state_key).or_else(|| {
             self.number(Family::StateKey, &join_pair(event_type, state_key)).map(StateKeyNumber)
         })
+    }
+
+    /// Whether the store surely has no number of a pair of event type and state key, which is the
+    /// case of most pairs that are new; what is in flight does not count.
+    pub fn is_new_state_key(&self, event_type: &str, state_key: &str) -> bool {
+        find_well_known(event_type, state_key).is_none()
+            && self.absent.has(&join_pair(event_type, state_key))
     }
 
     /// The number that is promised to a user.
@@ -212,6 +222,9 @@ impl Numbers {
     pub(crate) fn admit(&self, fresh: &Fresh) {
         for ((family, text), number) in &fresh.numbers {
             self.insert(*family, text, *number);
+            if *family == Family::StateKey {
+                self.absent.add(text);
+            }
             self.promises.settle(&(*family, Arc::clone(text)), *number);
         }
     }

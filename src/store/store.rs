@@ -277,6 +277,7 @@ impl Start {
         meters.writer.opened.increment();
         let mut shared = Shared { settings, numbers, log, meters, listeners, failure };
         let counters: Counters = schema::prepare(&mut *link, &shared)?;
+        Snapshot::new(&mut *link, &shared).learn_state_keys()?;
         shared.log = Log::new(counters.position, shared.settings.log_bytes);
         Ok(Writer::new(link, Arc::new(shared), self.writes, counters))
     }

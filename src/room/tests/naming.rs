@@ -49,8 +49,13 @@ async fn what_is_new_costs_no_commit_of_its_own() {
         let before = groups(&world).await;
         world.submit(&alice, &room, (TYPE, Some("1"), json!({}))).await.unwrap();
         assert_eq!(groups(&world).await, before + 1, "a new state key");
+        let reads = || world.rooms.inner.setup.store.stats().read_waits.count;
+        let read = reads();
+        world.submit(&alice, &room, (TYPE, Some("2"), json!({}))).await.unwrap();
+        assert_eq!(reads(), read, "that it is new is known without asking");
         assert!(has(&world, &room, "1").await);
         world.invite(&alice, &user("stranger"), &room).await.unwrap();
+        let before = before + 1;
         assert_eq!(groups(&world).await, before + 2, "an unknown user who is invited");
         world.join(&user("newcomer"), &room).await.unwrap();
         assert_eq!(groups(&world).await, before + 3, "an unknown user who joins");

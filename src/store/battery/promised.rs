@@ -166,3 +166,27 @@ async fn a_promise_that_comes_too_late_for_its_own_group_fails_its_change_alone(
     })
     .await;
 }
+
+/// What a store finds when it is opened is not new, however long ago it was written; what comes
+/// with a change that fails stays new.
+#[tokio::test]
+async fn a_pair_is_new_until_its_change_is_committed() {
+    for_each_database(|database| async move {
+        let is_new = |store: &Store| store.numbers().is_new_state_key(PAIR.0, PAIR.1);
+        let store = database.open().await;
+        assert!(is_new(&store) && !store.numbers().is_new_state_key("m.room.name", ""));
+        let failed = store.write(|txn| {
+            txn.intern_state_key(PAIR.0, PAIR.1)?;
+            Err::<(), _>(Error::corrupt("on purpose"))
+        });
+        failed.await.unwrap_err();
+        assert!(is_new(&store));
+        store.write(|txn| txn.intern_state_key(PAIR.0, PAIR.1)).await.unwrap();
+        assert!(!is_new(&store));
+        store.close().await;
+        let store = database.open().await;
+        assert!(!is_new(&store) && store.numbers().is_new_state_key(PAIR.0, "8"));
+        store.close().await;
+    })
+    .await;
+}
