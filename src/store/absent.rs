@@ -1,8 +1,8 @@
 //! Which names the store surely does not have, known without asking it: a state key that nobody has
 //! used yet is found to be new so.
 //!
-//! Invariant: a name that the store has is never called absent. Two names may share their hash; then
-//! the one that is not there is asked for. One node writes, so that nobody else adds names.
+//! Invariant: a name that the store has is never called absent. Two names may share their hash;
+//! then the one that is not there is asked for. One node writes, so that nobody else adds names.
 
 use std::{
     collections::{HashSet, hash_map::RandomState},
