@@ -3,11 +3,15 @@
 //     node js_chat.mjs BASE_URL USER PASSWORD OTHER_USER OTHER_PASSWORD
 //
 // Exits with 0 only when every message arrived exactly once and in order on the other side.
+import { webcrypto } from "node:crypto";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const TIMEOUT_MS = 60_000;
 const MESSAGES = 5;
+
+// Node 18, which Debian 12 has, does not show it to everybody.
+globalThis.crypto ??= webcrypto;
 
 // The library stands in the working directory's node_modules, wherever this file is.
 const require = createRequire(pathToFileURL(`${process.cwd()}/`));
