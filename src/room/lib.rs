@@ -45,6 +45,7 @@ pub mod alias;
 pub mod create;
 pub mod directory;
 pub mod membership;
+pub mod peers;
 pub mod query;
 pub mod queue;
 pub mod receive;

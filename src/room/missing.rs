@@ -22,8 +22,9 @@ use crate::{
     Outcome, Room, RoomError, Rooms,
     admit::Ready,
     outliers::in_previous_order,
+    peers::MissingEvents,
     placing::is_allowed_in,
-    receive::{MissingEvents, Received, dropped, parse},
+    receive::{Received, dropped, parse},
 };
 
 /// How many events one question asks for.

@@ -1,6 +1,6 @@
 //! What rooms ask of others, as small traits: who may do what beyond the protocol's rules, and
 //! whose unread counts an event moves. What they ask of other servers stands in
-//! [`crate::receive::Peers`].
+//! [`crate::peers::Peers`].
 
 use std::sync::Arc;
 

@@ -38,8 +38,9 @@ use crate::{
     keys::Pair,
     members::Members,
     membership::OwnMembership,
+    peers::{JoinAnswer, PeerError},
     reach::is_indexed,
-    receive::{CHECKED_AT_ONCE, JoinAnswer, parse},
+    receive::{CHECKED_AT_ONCE, parse},
     recipe::object,
     resident::read_placement,
     room::Core,
@@ -114,7 +115,7 @@ impl Rooms {
     ) -> Result<Joined, RoomError> {
         let (user, room_id) = (&request.user, &request.room_id);
         let versions = Rules::all().map(Rules::version).collect();
-        let peer = |error: crate::receive::PeerError| RoomError::Peer(error.0);
+        let peer = |error: PeerError| RoomError::Peer(error.0);
         let template = self.peers()?.make_join(server, room_id, user, versions);
         let template = template.await.map_err(peer)?;
         let rules = Rules::of(template.version.as_str())

@@ -23,7 +23,7 @@ use store::{
 
 use crate::{
     Policy, PushActions, Room, RoomError, SettingsHandle, coverage::CoverageCache, load::Loader,
-    numbering::Numbering, reach_cache::ReachCache, receive::Peers, room::Core, stats::Meters,
+    numbering::Numbering, peers::Peers, reach_cache::ReachCache, room::Core, stats::Meters,
     txn::TxnCache, users::UserCache,
 };
 

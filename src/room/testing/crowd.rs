@@ -24,7 +24,7 @@ use serde_json::{
 };
 use store::testing::SeededRandom;
 
-use crate::receive::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds};
+use crate::peers::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds};
 
 /// How many servers there are. The members are spread over them.
 pub const SERVERS: usize = 1000;

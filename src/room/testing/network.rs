@@ -25,7 +25,7 @@ use store::{
 
 use crate::{
     RoomError, Rooms,
-    receive::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds},
+    peers::{Answer, JoinAnswer, JoinTemplate, MissingEvents, PeerError, Peers, StateIds},
     resident::{numbers_before, raw_event},
     resolve::StateSource,
     testing,

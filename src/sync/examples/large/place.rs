@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use room::{Rooms, receive::Peers, testing::setup};
+use room::{Rooms, peers::Peers, testing::setup};
 use ruma::UserId;
 use store::{
     Store,
