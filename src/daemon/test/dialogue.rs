@@ -133,8 +133,10 @@ impl Asked {
     fn new(machine: &Machine) -> Self {
         let terminal = openpty(None, None).unwrap();
         let side = || Stdio::from(terminal.slave.try_clone().unwrap());
-        let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
-        let mut command = machine.command(program, &["hash-password"]);
+        let program = env!("CARGO_BIN_EXE_matrix-homeserver");
+        // Whoever runs the tests in the background may have them ignore some signals.
+        let arguments = ["--default-signal", program, "hash-password"];
+        let mut command = machine.command(Path::new("env"), &arguments);
         let child = command.stdin(side()).stderr(side()).stdout(Stdio::null()).spawn().unwrap();
         let master = File::from(terminal.master);
         let mut asked = Self { master, slave: terminal.slave, child, shown: String::new() };
