@@ -1,6 +1,11 @@
 //! One accepted connection from its first byte to its last: TLS, HTTP, and the watch over both.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Request, Response, Version,
@@ -125,7 +130,8 @@ where
     let stream = match tls {
         None => Stream::Plain(plain),
         Some(tls) => {
-            let handshake = handshake(&shared.limits, &tls, plain);
+            // Most connections have none, so that it is no part of each.
+            let handshake = Box::pin(handshake(&shared.limits, &tls, plain));
             let finished = tokio::select! {
                 finished = handshake => finished,
                 () = last_request(&mut phase) => return Ok(()),
@@ -144,7 +150,8 @@ where
     let protocol = shared.protocols.of(&stream);
     let service = PerConnection { service, connection, activity: Arc::clone(&activity) };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let http = protocol.serve_connection(io, service);
+    // Pinned here and lent, for each time it is moved costs every connection its size once more.
+    let http = pin!(protocol.serve_connection(io, service));
     match drive(http, &activity, &shared.limits, phase).await {
         End::Closed(Ok(())) => {}
         End::Closed(Err(error)) => {
@@ -186,7 +193,7 @@ enum End {
 }
 
 async fn drive<C>(
-    http: C,
+    mut http: Pin<&mut C>,
     activity: &Activity,
     limits: &Limits,
     mut phase: watch::Receiver<Phase>,
@@ -194,7 +201,6 @@ async fn drive<C>(
 where
     C: GracefulConnection<Error = BoxError>,
 {
-    let mut http = pin!(http);
     // The marks are looked at now and then, so that neither a request nor a read has to set a
     // timer; a limit is exceeded by a quarter of the shortest at most.
     let shortest = limits.header_timeout.min(limits.idle_timeout).min(limits.write_timeout);
