@@ -281,17 +281,23 @@ fn a_full_disk_and_its_end_are_told() {
     assert_eq!(recovered["PRIORITY"], "6");
 }
 
-#[test]
-fn a_writer_that_hangs_is_told() {
+/// What is told of a thread that hangs.
+fn told_of(thread: &str) -> Record {
     let machine = Machine::new();
     machine.configure("log = { format = \"journal\" }");
     let watchdog = [("WATCHDOG_USEC", "4000000")];
     let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &watchdog);
     journal.find_subject("The Matrix homeserver answers requests");
-    let hanging = Hanging::thread_of(journal.id(), "store-writer");
+    let hanging = Hanging::thread_of(journal.id(), thread);
     let told = journal.find(|record| record["MESSAGE"].contains("hangs"));
     // Before anything can fail: nobody waits for the end of a process with a thread like this.
     drop(hanging);
+    told
+}
+
+#[test]
+fn a_writer_that_hangs_is_told() {
+    let told = told_of("store-writer");
     assert_eq!(told["MESSAGE_ID"], id_of("The writer of the database hangs"));
     assert_eq!(told["PRIORITY"], "3");
     assert!(told["SECONDS"].parse::<u64>().unwrap() >= 2, "{told:?}");
@@ -299,14 +305,7 @@ fn a_writer_that_hangs_is_told() {
 
 #[test]
 fn a_thread_of_connections_that_hangs_is_told() {
-    let machine = Machine::new();
-    machine.configure("log = { format = \"journal\" }");
-    let watchdog = [("WATCHDOG_USEC", "4000000")];
-    let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &watchdog);
-    journal.find_subject("The Matrix homeserver answers requests");
-    let hanging = Hanging::thread_of(journal.id(), "lane-1");
-    let told = journal.find(|record| record["MESSAGE"].contains("hangs"));
-    drop(hanging);
+    let told = told_of("lane-1");
     assert_eq!(told["MESSAGE_ID"], id_of("A thread of connections hangs"));
     assert_eq!(told["PRIORITY"], "3");
 }
