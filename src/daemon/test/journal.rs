@@ -248,16 +248,7 @@ fn certificates_are_told_before_and_after_their_end_and_when_they_cannot_be_used
 #[test]
 fn a_full_disk_and_its_end_are_told() {
     let machine = Machine::new();
-    let text = format!(
-        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
-         log = {{ format = \"journal\" }}\n\
-         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\n\
-         [registration]\nshared_secret_file = \"secret\"\n",
-        machine.text("state"),
-        machine.port,
-    );
-    machine.write("homeserver.toml", &text, 0o600);
-    fs::create_dir(machine.path("state")).unwrap();
+    machine.configure_apart("log = { format = \"journal\" }");
     let disk = [("DISK", &*machine.text("state"))];
     let journal = Journal::with(&machine, "matrix-homeserver", &["serve"], &disk);
     journal.find_subject("The Matrix homeserver answers requests");

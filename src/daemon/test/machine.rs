@@ -57,7 +57,17 @@ impl Machine {
 
     /// Writes the configuration; `more` can hold keys of the top and further tables.
     pub(crate) fn configure(&self, more: &str) {
-        let directory = self.directory.path().display();
+        self.configure_state(self.directory.path(), more, 0o644);
+    }
+
+    /// The same with a directory for its state alone, which may get a disk of its own.
+    pub(crate) fn configure_apart(&self, more: &str) {
+        fs::create_dir(self.path("state")).unwrap();
+        self.configure_state(&self.path("state"), more, 0o600);
+    }
+
+    fn configure_state(&self, directory: &Path, more: &str, mode: u32) {
+        let directory = directory.display();
         let text = format!(
             "server_name = \"test.example\"\nreport_stats = false\n\
              state_directory = \"{directory}\"\n{more}\n\
@@ -65,7 +75,7 @@ impl Machine {
              [registration]\nshared_secret_file = \"secret\"\n",
             self.port
         );
-        self.write("homeserver.toml", &text, 0o644);
+        self.write("homeserver.toml", &text, mode);
     }
 
     /// The program with arguments, without anything of a service manager.

@@ -208,15 +208,7 @@ fn a_process_of_its_own_namespace_finds_its_sockets_and_its_watchdog() {
 #[test]
 fn a_disk_that_becomes_full_is_told_until_there_is_room() {
     let machine = Machine::new();
-    let text = format!(
-        "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n\
-         [[listeners]]\nbind = [\"127.0.0.1:{}\"]\n\
-         [registration]\nshared_secret_file = \"secret\"\n",
-        machine.text("state"),
-        machine.port,
-    );
-    machine.write("homeserver.toml", &text, 0o600);
-    fs::create_dir(machine.path("state")).unwrap();
+    machine.configure_apart("");
     let script = "mount -t tmpfs -o size=16m none \"$1\" && exec \"$2\" serve -c \"$3\"";
     let program = env!("CARGO_BIN_EXE_matrix-homeserver");
     let (state, config) = (machine.text("state"), machine.text("homeserver.toml"));
