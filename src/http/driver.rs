@@ -11,10 +11,11 @@ use hyper::{
     Request, Response, Version,
     body::{Body, Incoming},
     header::{CONNECTION, HeaderValue},
+    server::conn::{http1, http2},
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulConnection},
+    server::graceful::GracefulConnection,
 };
 use tokio::{
     sync::watch,
@@ -29,6 +30,7 @@ use crate::{
     activity::{Activity, Answer, Verdict, Watched},
     stream::{Plain, Stream},
     tls::handshake_error,
+    version::HttpVersion,
 };
 
 /// A limit of next to nothing must not keep the processor busy.
@@ -38,6 +40,8 @@ const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// nothing tells a client beforehand that its connection closes, so that what it sends meanwhile
 /// would be lost; whoever uses the connection all the time is told with the next answer.
 const LAST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+
+const NO_HEAD: &str = "no complete request head in time";
 
 /// How far the server is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,41 +66,28 @@ where
     }
 }
 
-/// The settings of hyper for each way in which the HTTP version is known.
+/// The settings of hyper for each version of HTTP.
 #[derive(Debug)]
 pub(crate) struct Protocols {
-    /// Plain connections: the first bytes tell.
-    either: Builder<Tracked>,
-    /// TLS with `http/1.1` or without ALPN.
-    http1: Builder<Tracked>,
-    /// TLS with `h2`.
-    http2: Builder<Tracked>,
+    http1: http1::Builder,
+    http2: http2::Builder<Tracked>,
 }
 
 impl Protocols {
     pub(crate) fn new(limits: &Limits, tracker: &TaskTracker) -> Self {
-        let mut either = Builder::new(Tracked(tracker.clone()));
         let head_bytes = limits.max_header_bytes.max(8192);
-        either
-            .http1()
+        let mut http1 = http1::Builder::new();
+        http1
             .max_headers(limits.max_headers)
             .max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX))
             // Our own watch distinguishes a slow head from an idle connection; hyper's does not.
             .header_read_timeout(None);
-        either
-            .http2()
+        let mut http2 = http2::Builder::new(Tracked(tracker.clone()));
+        http2
             .timer(TokioTimer::new())
             .max_header_list_size(head_bytes)
             .max_concurrent_streams(limits.max_concurrent_streams);
-        Self { http1: either.clone().http1_only(), http2: either.clone().http2_only(), either }
-    }
-
-    fn of(&self, stream: &Stream) -> &Builder<Tracked> {
-        match stream {
-            Stream::Plain(_) => &self.either,
-            Stream::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => &self.http2,
-            Stream::Tls(_) => &self.http1,
-        }
+        Self { http1, http2 }
     }
 }
 
@@ -146,20 +137,52 @@ where
             }
         }
     };
-    let activity = Activity::new();
-    let protocol = shared.protocols.of(&stream);
-    let service = PerConnection { service, connection, activity: Arc::clone(&activity) };
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    // Pinned here and lent, for each time it is moved costs every connection its size once more.
-    let http = pin!(protocol.serve_connection(io, service));
-    match drive(http, &activity, &shared.limits, phase).await {
+    let peer = connection.peer;
+    match serve_stream(&shared, stream, connection, service, phase).await {
         End::Closed(Ok(())) => {}
         End::Closed(Err(error)) => {
-            tracing::debug!(peer = ?connection.peer, %error, "connection ended with an error");
+            tracing::debug!(?peer, %error, "connection ended with an error");
         }
-        End::Cut(reason) => tracing::debug!(peer = ?connection.peer, reason, "connection cut"),
+        End::Cut(reason) => tracing::debug!(?peer, reason, "connection cut"),
     }
     Ok(())
+}
+
+async fn serve_stream<S, B>(
+    shared: &Shared,
+    stream: Stream,
+    connection: Connection,
+    service: S,
+    mut phase: watch::Receiver<Phase>,
+) -> End
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let Shared { limits, protocols, .. } = shared;
+    let activity = Activity::new();
+    let version = tokio::select! {
+        version = timeout(limits.header_timeout, HttpVersion::of(&stream)) => version,
+        () = last_request(&mut phase) => return End::Closed(Ok(())),
+    };
+    let service = PerConnection { service, connection, activity: Arc::clone(&activity) };
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    // Pinned and lent, for each time it is moved costs every connection its size once more.
+    match version {
+        Err(_) => End::Cut(NO_HEAD),
+        Ok(Err(error)) => End::Closed(Err(error.into())),
+        Ok(Ok(HttpVersion::Http1)) => {
+            let http = pin!(protocols.http1.serve_connection(io, service));
+            drive(http, &activity, limits, phase).await
+        }
+        Ok(Ok(HttpVersion::Http2)) => {
+            // Much larger than the other, which most connections are.
+            let mut http = Box::pin(protocols.http2.serve_connection(io, service));
+            drive(http.as_mut(), &activity, limits, phase).await
+        }
+    }
 }
 
 /// Waits until connections without a request are closed.
@@ -199,7 +222,7 @@ async fn drive<C>(
     mut phase: watch::Receiver<Phase>,
 ) -> End
 where
-    C: GracefulConnection<Error = BoxError>,
+    C: GracefulConnection<Error = hyper::Error>,
 {
     // The marks are looked at now and then, so that neither a request nor a read has to set a
     // timer; a limit is exceeded by a quarter of the shortest at most.
@@ -226,7 +249,7 @@ where
                 }
                 _ => return End::Cut("the server stops"),
             },
-            result = http.as_mut() => return End::Closed(result),
+            result = http.as_mut() => return End::Closed(result.map_err(Into::into)),
             () = until(last_request) => {
                 (closing, last_request) = (true, None);
                 http.as_mut().graceful_shutdown();
@@ -238,7 +261,7 @@ where
                     closing = true;
                     http.as_mut().graceful_shutdown();
                 }
-                Verdict::SlowHead => return End::Cut("no complete request head in time"),
+                Verdict::SlowHead => return End::Cut(NO_HEAD),
                 Verdict::Blocked => return End::Cut("does not take its answer"),
             },
         }

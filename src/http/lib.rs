@@ -38,6 +38,7 @@ mod testing;
 mod tls;
 mod traffic;
 mod unix;
+mod version;
 
 pub use bind::Bind;
 pub use body::{BodyError, BodyLimit, collect};

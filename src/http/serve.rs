@@ -247,10 +247,10 @@ impl Accepting {
                 }
             };
             let lane = place.handle().clone();
-            let serving =
-                serve_connection(shared, plain, self.tls.clone(), connection, service.clone());
+            let (tls, service) = (self.tls.clone(), service.clone());
+            // Called within, so that the task does not hold the connection twice.
             let serving = async move {
-                if serving.await.is_err() {
+                if serve_connection(shared, plain, tls, connection, service).await.is_err() {
                     open.failed_handshake();
                 }
                 drop((open, slot, place));

@@ -80,6 +80,51 @@ async fn speaks_http2_with_prior_knowledge() {
 }
 
 #[tokio::test]
+async fn first_bytes_may_come_one_by_one() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let (server, address) = start(Limits::default(), None);
+    for (request, answer) in [
+        (b"POST /refuse HTTP/1.1\r\nHost: a\r\n\r\n".as_slice(), b"HTTP/1.1 403".as_slice()),
+        (b"PRINT / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 404"),
+        // Its settings come at once: type 4 in stream 0.
+        (PREFACE, &[0, 0]),
+    ] {
+        let mut client = connect(address).await;
+        client.set_nodelay(true).unwrap();
+        for byte in request {
+            if client.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        let mut begin = vec![0; answer.len()];
+        timeout(PATIENCE, client.read_exact(&mut begin)).await.unwrap().unwrap();
+        assert_eq!(begin, answer, "{request:?}");
+    }
+    // What ends before it tells is no reason to wait.
+    let mut client = connect(address).await;
+    client.write_all(b"PR").await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    client.shutdown().await.unwrap();
+    read_to_end(&mut client).await;
+    drop(client);
+    until("their ends", || server.connections() == 0).await;
+}
+
+/// A thousand clients that wait are a thousand of these.
+#[tokio::test]
+async fn a_connection_takes_little_memory() {
+    const MOST_BYTES: usize = 2048;
+    let (server, address) = start(Limits::default(), None);
+    let plain = Plain::Tcp(connect(address).await);
+    let connection = Connection { peer: Peer::Tcp(address), tls: false, listener: 0 };
+    let service = Router::<()>::new();
+    let serving = serve_connection(server.shared.load_full(), plain, None, connection, service);
+    let bytes = size_of_val(&serving);
+    assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+}
+
+#[tokio::test]
 async fn takes_a_router_as_it_is() {
     async fn peer(State(greeting): State<&'static str>, request: axum::extract::Request) -> String {
         format!("{greeting} {:?}", request.extensions().get::<Connection>().unwrap().peer)
