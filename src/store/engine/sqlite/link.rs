@@ -1,170 +1,32 @@
-//! The embedded engine: `SQLite` in WAL mode, synced at every commit, one writing connection,
-//! readers beside it.
-//!
-//! Another process is kept out by a lock on the file `….lock` beside the database, which dies with
-//! its process.
+//! One connection to the embedded database.
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
-    io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    fs::File,
     rc::Rc,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use nix::fcntl::{Flock, FlockArg};
-use rusqlite::{Connection, ErrorCode, OpenFlags, types::ValueRef};
+use nix::fcntl::Flock;
+use rusqlite::{Connection, ErrorCode, types::ValueRef};
 
-use super::{EachRow, Engine, Link, Mode};
 use crate::{
     batch::{Batch, Conflict},
     dialect::{Dialect, writes},
-    error::{Error, OpenError},
-    pulse,
-    settings::Settings,
+    engine::{EachRow, Link, Mode},
+    error::Error,
     value::{Columns, Row, Value},
 };
 
-/// Pages of the log after which it is copied into the database file.
-const CHECKPOINT_PAGES: u32 = 2000;
-/// The log's file is cut to this size after a checkpoint, in bytes.
-const LOG_FILE_BYTES: u32 = 64 * 1024 * 1024;
-/// Prepared statements that a connection keeps.
-const STATEMENTS: usize = 512;
 /// Steps of a statement between two looks at the clock: about a millisecond.
 const STEPS_PER_LOOK: i32 = 20_000;
 
-/// Opens links to one database file.
-pub(crate) struct SqliteEngine {
-    path: PathBuf,
-    page_cache_kib: u32,
-    patience: Duration,
-}
-
-impl SqliteEngine {
-    pub(crate) fn new(path: PathBuf, settings: &Settings) -> Self {
-        Self { path, page_cache_kib: settings.page_cache_kib, patience: settings.patience }
-    }
-
-    fn open(&self) -> Result<Connection, rusqlite::Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&self.path, flags)?;
-        pulse::set_patience(self.patience);
-        connection.busy_handler(Some(pulse::wait_for_lock))?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        // Foreign keys stay off: the writer's rows may be written in any order, and nothing
-        // cascades behind its back.
-        connection.execute_batch(&format!(
-            "PRAGMA page_size = 4096;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
-             PRAGMA journal_size_limit = {LOG_FILE_BYTES};
-             PRAGMA cache_size = -{};
-             PRAGMA temp_store = MEMORY;
-             PRAGMA trusted_schema = OFF;
-             PRAGMA foreign_keys = OFF;",
-            self.page_cache_kib
-        ))?;
-        rusqlite::vtab::array::load_module(&connection)?;
-        Ok(connection)
-    }
-
-    fn connect_error(&self, reason: &impl ToString) -> OpenError {
-        let place = self.path.display().to_string();
-        OpenError::Connect { place, reason: reason.to_string() }
-    }
-
-    /// Creates the file so that only its owner reads it; the log files take after it.
-    fn create(&self) -> Result<(), OpenError> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        options.open(&self.path).map_err(|error| self.connect_error(&error))?;
-        // That the file is there must be as durable as what is in it.
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = File::open(parent.unwrap_or(Path::new(".")));
-        directory.and_then(|directory| directory.sync_all()).map_err(|e| self.connect_error(&e))
-    }
-
-    fn lock(&self) -> Result<Flock<File>, OpenError> {
-        let path = lock_path(&self.path);
-        let refused = |reason: String| OpenError::File { path: path.clone(), reason };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(|error| refused(error.to_string()))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                let note = |lock: &mut File| -> std::io::Result<()> {
-                    lock.set_len(0)?;
-                    lock.rewind()?;
-                    write!(lock, "process {}", std::process::id())
-                };
-                note(&mut lock).map_err(|error| refused(error.to_string()))?;
-                Ok(lock)
-            }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut holder = String::new();
-                // Who holds it is a courtesy only.
-                let _ = file.read_to_string(&mut holder);
-                Err(OpenError::InUse { place: self.path.display().to_string(), holder })
-            }
-            Err((_, error)) => Err(refused(error.to_string())),
-        }
-    }
-}
-
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
-}
-
-impl Engine for SqliteEngine {
-    fn open_writer(&self) -> Result<Box<dyn Link>, OpenError> {
-        self.create()?;
-        let lock = self.lock()?;
-        let connection = self.open().map_err(|error| self.connect_error(&error))?;
-        for (setting, wanted) in [("journal_mode", "wal"), ("synchronous", "2")] {
-            let found = read_back(&connection, setting).map_err(|error| translate_error(&error))?;
-            if found != wanted {
-                return Err(OpenError::NotDurable { setting, found, wanted });
-            }
-        }
-        Ok(Box::new(SqliteLink::new(connection, Some(lock))))
-    }
-
-    fn open_reader(&self) -> Result<Box<dyn Link>, OpenError> {
-        let connection = self.open().map_err(|error| self.connect_error(&error))?;
-        connection
-            .execute_batch("PRAGMA query_only = ON")
-            .map_err(|error| translate_error(&error))?;
-        let mut link = SqliteLink::new(connection, None);
-        link.watch_clock().map_err(|error| translate_error(&error))?;
-        Ok(Box::new(link))
-    }
-}
-
-/// What a setting of the connection really is.
-fn read_back(connection: &Connection, setting: &str) -> Result<String, rusqlite::Error> {
-    connection.query_row(&format!("PRAGMA {setting}"), [], |row| {
-        Ok(match row.get_ref(0)? {
-            ValueRef::Integer(int) => int.to_string(),
-            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            _ => String::new(),
-        })
-    })
-}
-
 /// One connection.
-struct SqliteLink {
+pub(super) struct SqliteLink {
     connection: Connection,
     /// What the texts of statements are on this engine, by the address of the text.
     texts: HashMap<(usize, usize), Text>,
@@ -202,7 +64,7 @@ fn since_base(moment: Instant) -> u64 {
 }
 
 impl SqliteLink {
-    fn new(connection: Connection, lock: Option<Flock<File>>) -> Self {
+    pub(super) fn new(connection: Connection, lock: Option<Flock<File>>) -> Self {
         base();
         Self {
             connection,
@@ -219,7 +81,7 @@ impl SqliteLink {
     }
 
     /// Interrupts statements at the deadline.
-    fn watch_clock(&mut self) -> Result<(), rusqlite::Error> {
+    pub(super) fn watch_clock(&mut self) -> Result<(), rusqlite::Error> {
         let deadline = Arc::clone(&self.deadline);
         self.connection.progress_handler(
             STEPS_PER_LOOK,
@@ -467,7 +329,7 @@ fn insert_text(batch: &Batch) -> String {
     format!("INSERT INTO {table} ({columns}) VALUES ({values}){conflict}")
 }
 
-fn translate_error(error: &rusqlite::Error) -> Error {
+pub(super) fn translate_error(error: &rusqlite::Error) -> Error {
     let rusqlite::Error::SqliteFailure(cause, _) = error else {
         return Error::Statement(error.to_string());
     };
