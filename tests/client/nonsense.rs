@@ -335,7 +335,7 @@ async fn deep_long_and_broken_requests_are_refused() {
     }
     let whoami = format!("{V3}/account/whoami");
     for (request, status) in [
-        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)), 431),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(200_000)), 431),
         (format!("GET {whoami}\0 HTTP/1.1\r\nHost: a\r\n\r\n"), 400),
         (format!("GET {whoami} HTTP/1.1\r\nHost: a\r\nBroken\r\n\r\n"), 400),
         (format!("POST {V3}/login HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"), 400),
