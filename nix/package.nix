@@ -4,6 +4,7 @@
   lib,
   rustPlatform,
   rustc,
+  stdenv,
   installShellFiles,
 }:
 let
@@ -48,6 +49,7 @@ lib.throwIfNot (lib.versionAtLeast rustc.version manifest.rust-version)
         installManPage man/*.[1-8]
 
         install -D --mode=644 src/config/sample.toml $out/share/matrix-homeserver/homeserver.toml
+        install --mode=644 src/daemon/dashboard.json $out/share/matrix-homeserver
         # Synapse's names for two of the commands, away from the path, where Synapse's own may stand.
         mkdir -p $out/lib/matrix-homeserver/bin
         ln -s $out/bin/matrix-homeserver $out/lib/matrix-homeserver/bin/register_new_matrix_user
@@ -67,6 +69,13 @@ lib.throwIfNot (lib.versionAtLeast rustc.version manifest.rust-version)
             *.conf) place "$file" "$out/share/matrix-homeserver/$name" ;;
           esac
         done
+      ''
+      # The program writes its completions, if it runs where it is built.
+      + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+        installShellCompletion --cmd matrix-homeserver \
+          --bash <($out/bin/matrix-homeserver completions bash) \
+          --zsh <($out/bin/matrix-homeserver completions zsh) \
+          --fish <($out/bin/matrix-homeserver completions fish)
       '';
 
       meta = {

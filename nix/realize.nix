@@ -36,6 +36,7 @@ let
   // optionalAttrs isInstance {
     "/etc/${base}/" = "/etc/${name}/";
     "Service=${base}.service" = "Service=${unit}.service";
+    "WantedBy=sockets.target ${base}.service" = "WantedBy=sockets.target ${unit}.service";
   };
   bend = builtins.replaceStrings (builtins.attrNames bent) (builtins.attrValues bent);
   text = file: bend (readFile (../systemd + "/${file}"));

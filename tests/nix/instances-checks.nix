@@ -36,11 +36,16 @@ with scenarios;
   instances-have-sockets = check {
     listen = [ "192.0.2.1:8448" ];
     service = "matrix-homeserver@second.service";
+    wanted = [
+      "sockets.target"
+      "matrix-homeserver@second.service"
+    ];
     condition = "|/etc/matrix-homeserver-second/homeserver.toml";
     client = [ "/run/matrix-homeserver-%i.sock" ];
   } {
     listen = several.systemd.sockets."matrix-homeserver-federation@second".listenStreams;
     service = several.systemd.sockets."matrix-homeserver-federation@second".socketConfig.Service;
+    wanted = several.systemd.sockets."matrix-homeserver-federation@second".wantedBy;
     condition =
       several.systemd.sockets."matrix-homeserver-federation@second".unitConfig.ConditionPathExists;
     client = map (

@@ -38,7 +38,7 @@ const LOCK: &str = "flake.lock";
 const PLAIN: &str = "units-of-plain-are-those-of-systemd";
 
 #[rustfmt::skip]
-const MUTATIONS: [Mutation; 106] = [
+const MUTATIONS: [Mutation; 109] = [
     // The units.
     mutation(UNITS, "wantedBy = allWords (unit.Install.WantedBy or [ ]);", "", PLAIN),
     mutation(UNITS, "environment = variables (unit.Service.Environment or [ ]);", "", PLAIN),
@@ -115,6 +115,7 @@ const MUTATIONS: [Mutation; 106] = [
     // Instances.
     mutation(MODULE, "config.instance = name;", "", "instances-have-units"),
     mutation(REALIZE, "\"Service=${base}.service\" = \"Service=${unit}.service\";", "", "instances-have-sockets"),
+    mutation(REALIZE, "\"WantedBy=sockets.target ${base}.service\" = \"WantedBy=sockets.target ${unit}.service\";", "", "instances-have-sockets"),
     mutation(SERVER, "(mkIf isInstance { state_directory", "(mkIf false { state_directory", "instances-keep-their-state"),
     mutation(PROBLEMS, "assertion = instance == null || isInstanceName instance;", "assertion = true;", "instance-names-are-checked"),
     mutation(PROBLEMS, "assertion = instance == null || !cfg.egressBroker.enable || !(settings ? egress);", "assertion = true;", "instances-share-the-broker"),
@@ -122,6 +123,8 @@ const MUTATIONS: [Mutation; 106] = [
     mutation(PACKAGE, "env = environment;", "env = { };", "package-keeps-the-environment"),
     mutation(PACKAGE, "lib.versionAtLeast rustc.version", "lib.versionAtLeast \"9\"", "package-refuses-an-old-rust"),
     mutation(PACKAGE, "*.sysusers)", "*.users)", "package-installs-everything"),
+    mutation(PACKAGE, "install --mode=644 src/daemon/dashboard.json", ": src/daemon/dashboard.json", "package-installs-everything"),
+    mutation(PACKAGE, "--zsh <($out/bin/matrix-homeserver completions zsh)", "--zsh <($out/bin/matrix-homeserver completions fish)", "package-completes"),
     mutation(FLAKE, "overlays.default", "overlay.default", "flake-has-its-outputs"),
     mutation(LOCK, "\"ref\": \"nixos-unstable\"", "\"ref\": \"nixos-26.05\"", "lock-is-for-the-input-of-the-flake"),
     // What has no heading of its own above.

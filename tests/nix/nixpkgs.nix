@@ -61,6 +61,7 @@ let
       rustc = package "rustc" { version = rustVersion; };
       rustPlatform.buildRustPackage = arguments: package arguments.pname arguments;
       stdenv.hostPlatform.system = "x86_64-linux";
+      stdenv.buildPlatform.canExecute = _: true;
       mkShell = package "shell";
       runCommand = name: _: _: package name { };
       testers.runNixOSTest = test: package test.name test;

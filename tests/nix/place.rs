@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use crate::{Failure, evaluate::Evaluation, tree::Tree};
 
-/// Two helpers of nixpkgs, as far as the script uses them.
+/// Helpers of nixpkgs, as far as the script uses them; the directories of each shell are theirs.
 const HELPERS: &str = r#"
 set -eu
 installManPage() {
@@ -16,6 +16,19 @@ substituteInPlace() {
     test "$2" = --replace-quiet
     sed -i "s|$3|$4|g" "$1"
 }
+installShellCompletion() {
+    test "$1 $2" = "--cmd matrix-homeserver"
+    shift 2
+    while [ $# -gt 0 ]; do
+        mkdir -p "$out/completions"
+        cp "$2" "$out/completions/${1#--}"
+        shift 2
+    done
+}
+# The program, as far as the script asks it.
+mkdir -p "$out/bin"
+printf '#!/bin/sh\necho "$@"\n' >"$out/bin/matrix-homeserver"
+chmod 755 "$out/bin/matrix-homeserver"
 "#;
 
 const IN_FILES: &str = "/usr/bin/matrix-homeserver";
@@ -53,6 +66,12 @@ pub(crate) fn check(tree: &Tree, evaluation: &Evaluation) -> Vec<Failure> {
         let reason = format!("missing: {missing:?}, and not expected: {more:?}");
         failures.push(Failure::new("package-installs-everything", reason));
     }
+    for shell in ["bash", "fish", "zsh"] {
+        let written = fs::read_to_string(out.path().join("completions").join(shell));
+        if written.ok().as_deref() != Some(format!("completions {shell}\n").as_str()) {
+            failures.push(Failure::new("package-completes", shell));
+        }
+    }
     let has_old_path = |name: &&String| {
         fs::read_to_string(out.path().join(name)).is_ok_and(|text| text.contains(IN_FILES))
     };
@@ -64,8 +83,13 @@ pub(crate) fn check(tree: &Tree, evaluation: &Evaluation) -> Vec<Failure> {
 
 fn expected(tree: &Tree) -> BTreeSet<String> {
     let mut expected: BTreeSet<String> = [
+        "bin/matrix-homeserver",
+        "completions/bash",
+        "completions/fish",
+        "completions/zsh",
         "lib/matrix-homeserver/bin/hash_password",
         "lib/matrix-homeserver/bin/register_new_matrix_user",
+        "share/matrix-homeserver/dashboard.json",
         "share/matrix-homeserver/homeserver.toml",
     ]
     .map(str::to_owned)

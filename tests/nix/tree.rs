@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 /// What is copied, from the root. Of `src/` and `man/` no more than names matter.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
@@ -17,6 +17,7 @@ const PARTS: [&str; 9] = [
     "man",
     "nix",
     "src/config/sample.toml",
+    "src/daemon/dashboard.json",
     "systemd",
 ];
 
