@@ -5,10 +5,10 @@
 //!
 //! Spec: client-server API, "Client Config".
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use proto::number::RoomNumber;
-use ruma::RoomId;
+use ruma::{OwnedUserId, RoomId};
 use serde_json::value::RawValue;
 use store::{
     Snapshot, WriteTxn,
@@ -66,6 +66,14 @@ impl AccountData {
             return Ok(Some(default_push_rules(requester.user_id()).into()));
         }
         Ok(found)
+    }
+
+    /// Whom the requester ignores.
+    pub async fn ignored_users(
+        &self,
+        requester: &Requester,
+    ) -> Result<Arc<HashSet<OwnedUserId>>, Error> {
+        self.ignored.of(requester.user()).await
     }
 
     /// Sets the content; types with an endpoint of their own (`m.fully_read`, `m.push_rules`) are

@@ -1,14 +1,17 @@
 //! Reading the timeline of a room.
 //!
-//! Spec: client-server API, "Getting events for a room".
+//! Spec: client-server API, "Getting events for a room", "Ignoring Users".
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::http::Uri;
 use proto::{filter::EventFilter, pdu::Pdu};
-use room::query::{ContextRequest, Direction, MessagesRequest, Wanted};
+use room::{
+    Visible,
+    query::{ContextRequest, Direction, MessagesRequest, Wanted},
+};
 use ruma::{
-    OwnedEventId, OwnedRoomId, UInt,
+    OwnedEventId, OwnedRoomId, OwnedUserId, UInt,
     api::client::{
         context::get_context,
         filter::{LazyLoadOptions, RoomEventFilter, UrlFilter},
@@ -17,11 +20,15 @@ use ruma::{
 };
 
 use crate::{
+    error::{ApiError, NOT_FOUND},
     events::{Writer, parse_point},
     extract::Call,
     reply::{self, Outcome},
     state_events::reading,
 };
+
+/// The users whom a reader ignores.
+type Ignored = Arc<HashSet<OwnedUserId>>;
 
 /// `GET /rooms/{roomId}/messages`.
 pub(crate) async fn messages(mut call: Call) -> Outcome {
@@ -30,6 +37,7 @@ pub(crate) async fn messages(mut call: Call) -> Outcome {
     }
     let query: get_message_events::v3::Request = call.ruma()?;
     let lazy_load_members = is_lazy(&query.filter);
+    let ignored = ignored(&call).await?;
     let request = MessagesRequest {
         direction: match query.dir {
             ruma::api::Direction::Backward => Direction::Backward,
@@ -38,7 +46,7 @@ pub(crate) async fn messages(mut call: Call) -> Outcome {
         from: parse_point("from", query.from.as_deref())?,
         to: parse_point("to", query.to.as_deref())?,
         limit: limit(query.limit),
-        wanted: wanted(query.filter),
+        wanted: wanted(query.filter, ignored),
         lazy_load_members,
     };
     let room_id = query.room_id;
@@ -75,16 +83,37 @@ fn is_lazy(filter: &RoomEventFilter) -> bool {
     matches!(filter.lazy_load_options, LazyLoadOptions::Enabled { .. })
 }
 
-/// The question whether an event passes the filter; none where every event does.
-fn wanted(filter: RoomEventFilter) -> Option<Wanted> {
-    let looks = filter.types.is_some()
+/// Whom the reader ignores.
+async fn ignored(call: &Call) -> Result<Ignored, ApiError> {
+    Ok(call.state.account_data.ignored_users(call.requester()?).await?)
+}
+
+/// Whether the reader hears of an event. What ignored users send is not shown, but for state, which
+/// everybody has to know.
+fn is_heard(ignored: &Ignored, pdu: &Pdu) -> bool {
+    pdu.is_state() || !ignored.contains(pdu.sender())
+}
+
+/// An event that the reader does not hear of is none to her.
+fn check_heard(ignored: &Ignored, event: &Visible) -> Result<(), ApiError> {
+    if is_heard(ignored, event.event.pdu()) {
+        return Ok(());
+    }
+    Err(NOT_FOUND.with("The event is of a user whom you ignore"))
+}
+
+/// The question whether an event passes the filter and is heard; none where every event is.
+fn wanted(filter: RoomEventFilter, ignored: Ignored) -> Option<Wanted> {
+    let looks = !ignored.is_empty()
+        || filter.types.is_some()
         || filter.senders.is_some()
         || filter.rooms.is_some()
         || filter.url_filter.is_some()
         || !filter.not_types.is_empty()
         || !filter.not_senders.is_empty()
         || !filter.not_rooms.is_empty();
-    looks.then(|| -> Wanted { Arc::new(move |pdu| passes(&filter, pdu)) })
+    looks
+        .then(|| -> Wanted { Arc::new(move |pdu| is_heard(&ignored, pdu) && passes(&filter, pdu)) })
 }
 
 fn passes(filter: &RoomEventFilter, pdu: &Pdu) -> bool {
@@ -104,14 +133,16 @@ fn passes(filter: &RoomEventFilter, pdu: &Pdu) -> bool {
 /// `GET /rooms/{roomId}/context/{eventId}`.
 pub(crate) async fn context(call: Call) -> Outcome {
     let query: get_context::v3::Request = call.ruma()?;
+    let ignored = ignored(&call).await?;
     let request = ContextRequest {
         event_id: &query.event_id,
         limit: limit(query.limit),
         lazy_load_members: is_lazy(&query.filter),
-        wanted: wanted(query.filter),
+        wanted: wanted(query.filter, Arc::clone(&ignored)),
     };
     let room_id = query.room_id;
     let context = call.state.rooms.context(reading(&call, &room_id)?, request).await?;
+    check_heard(&ignored, &context.event)?;
     let events = context.before.len() + context.after.len() + context.state.len() + 1;
     let mut writer = Writer::new(events, call.state.now_ms());
     writer.token("start", &context.start);
@@ -128,6 +159,7 @@ pub(crate) async fn event(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
     let event_id: OwnedEventId = call.id("eventId")?;
     let event = call.state.rooms.event(reading(&call, &room_id)?, &event_id).await?;
+    check_heard(&ignored(&call).await?, &event)?;
     let mut body = String::new();
     event.write(call.state.now_ms(), &mut body);
     reply::raw(body)

@@ -177,3 +177,36 @@ async fn typing_and_receipts() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whom_somebody_ignores_she_does_not_hear() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        bob.join(&room).await;
+        alice.say(&room, "before").await;
+        let unheard = bob.say(&room, "unheard").await;
+        let heard = alice.say(&room, "after").await;
+        let list = format!("user/{}/account_data/m.ignored_user_list", alice.user_id);
+        let ignored = json!({ "ignored_users": { &bob.user_id: {} } });
+        alice.put(&list, &ignored).await.ok();
+        assert_eq!(alice.read(&room).await, ["after", "before"]);
+        assert_eq!(bob.read(&room).await, ["after", "unheard", "before"]);
+        let page = alice.get(&format!("rooms/{room}/messages?dir=b")).await.ok();
+        let senders = page["chunk"].as_array().unwrap().iter();
+        let of_bob: Vec<&Value> =
+            senders.filter(|event| event["sender"] == bob.user_id.as_str()).collect();
+        assert_eq!(of_bob.len(), 1, "his state is shown: {of_bob:?}");
+        assert_eq!(of_bob[0]["type"], "m.room.member");
+        let around = |event: &str| format!("rooms/{room}/context/{}", escape(event));
+        let context = alice.get(&around(&heard)).await.ok();
+        assert_eq!(context["events_before"][0]["content"]["body"], "before");
+        alice.get(&around(&unheard)).await.is(404, "M_NOT_FOUND");
+        let event = format!("rooms/{room}/event/{}", escape(&unheard));
+        alice.get(&event).await.is(404, "M_NOT_FOUND");
+        alice.put(&list, &json!({ "ignored_users": {} })).await.ok();
+        alice.get(&event).await.ok();
+        assert_eq!(alice.read(&room).await, ["after", "unheard", "before"]);
+    })
+    .await;
+}
