@@ -1,5 +1,6 @@
 """Shows what becomes of debconf's answers when the administrator has written something else, or has removed the package."""
 
+from beside import all_is_back_and_goes, nothing_runs
 from shows import CONFIG, OURS, SERVICE, expect, messages_are_there, preseed
 
 MOVED = f"{CONFIG}/homeserver.toml"
@@ -17,9 +18,11 @@ def removal_keeps_data_and_what_was_written(world):
     expect(asked.returncode == REFUSED, "a socket is still open: curl ends with", asked.returncode)
     expect(machine.run("systemctl --failed --no-legend").stdout == "", "units failed")
     machine.run("test -e /var/lib/matrix-homeserver/homeserver.db")
+    nothing_runs(machine)
     machine.run("apt-get install --yes matrix-homeserver", timeout=90)
     expect(machine.run(f"cat {MOVED}; ls {OURS}", check=False).stdout == before, "the configuration has changed")
     messages_are_there(world)
+    all_is_back_and_goes(machine)
     machine.run(f"mv {MOVED} {OURS}; systemctl reload {SERVICE}")
 
 

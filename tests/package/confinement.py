@@ -1,9 +1,10 @@
-"""Shows of what stands around the server: its broker, its credentials, and further instances beside it."""
+"""Shows of what stands around the server: its units, its broker and its credentials."""
+
+import re
 
 from shows import ADMIN, BROKER, CONFIG, PASSWORD, SERVICE, expect, wait_for
 
 DROP_INS = f"/etc/systemd/system/{SERVICE}.d"
-INSTANCE = "matrix-homeserver@two"
 SECRET = "a secret that only the service is given"
 
 
@@ -29,6 +30,10 @@ def units_are_clean_and_closed(world):
     for page in machine.run("grep -ho 'man:[a-z.-]*([0-9])' /usr/lib/systemd/system/matrix-homeserver*").stdout.split():
         name, section = page.removeprefix("man:").rstrip(")").split("(")
         machine.run(f"test -e /usr/share/man/man{section}/{name}.{section}.gz")
+    manuals = machine.run("zcat /usr/share/man/man?/matrix-homeserver*.gz").stdout.replace("\\-", "-")
+    named = set(re.findall(r"/usr/share/[\w./-]*\w", manuals))
+    expect(len(named) > 1, "files that the manuals name:", *named)
+    machine.run(f"ls {' '.join(named)}")
 
 
 def the_broker_connects_where_it_may(world):
@@ -74,21 +79,3 @@ def secrets_come_as_credentials(world):
     processes = machine.run("cat /proc/[0-9]*/cmdline", check=False).stdout
     expect("matrix-homeserver" in processes and SECRET not in told + processes, "the secret was told")
     machine.run(f"rm {CONFIG}/conf.d/65-secret.toml /etc/credstore*/{name} /run/secret; systemctl restart {SERVICE}")
-
-
-def an_instance_runs_beside(world):
-    machine = world.machine
-    machine.write("/etc/matrix-homeserver-two/homeserver.toml", "server_name = 'two.example'\nreport_stats = false\n")
-    machine.run(f"systemctl start {INSTANCE}.socket")
-    machine.run("curl -s -f -m 30 --unix-socket /run/matrix-homeserver-two.sock http://two/_matrix/client/versions")
-    machine.run("matrix-homeserver user create alice --socket /var/lib/matrix-homeserver-two/admin.sock",
-                input=PASSWORD + "\n")
-    exposure_is_at_most(machine, f"{INSTANCE}.service", 2)
-    machine.run(f"systemctl reload {INSTANCE}.service")
-    bad = "/etc/matrix-homeserver-two/conf.d/70-bad.toml"
-    machine.write(bad, "enabeld = true\n")
-    reload = machine.run(f"systemctl reload {INSTANCE}.service", check=False)
-    expect(reload.returncode != 0, "the instance takes a wrong configuration")
-    machine.run(f"systemctl stop {INSTANCE}.socket {INSTANCE}.service; test -e /var/lib/matrix-homeserver-two/homeserver.db;"
-                " rm -r /etc/matrix-homeserver-two /var/lib/matrix-homeserver-two")
-

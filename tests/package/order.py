@@ -1,6 +1,7 @@
 """All shows, in the order in which an administrator meets what they show."""
 
 import answers
+import beside
 import confinement
 import names
 import keys
@@ -26,8 +27,10 @@ ALL = [
     confinement.without_the_broker_the_server_has_the_network,
     names.the_server_resolves_names_by_itself,
     confinement.secrets_come_as_credentials,
-    confinement.an_instance_runs_beside,
+    beside.a_socket_opens_when_the_server_starts_again,
+    beside.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
+    beside.an_upgrade_takes_all_along,
     shows.watchdog_is_fed,
     keys.keys_change_as_documented,
     shows.watchdog_restarts_a_stuck_server,
