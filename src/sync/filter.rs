@@ -15,14 +15,13 @@ use ruma::{
         EventFormat, Filter, FilterDefinition, LazyLoadOptions, RoomEventFilter, UrlFilter,
     },
 };
-use serde_json::Value;
+use serde_json::{Map, Value, value::RawValue};
+use user::Filters;
 
 /// Timeline events of a room when the filter does not say.
 pub const TIMELINE_LIMIT_DEFAULT: usize = 10;
 /// The most timeline events of a room in one answer, whatever the filter says.
 pub const TIMELINE_LIMIT_MAX: usize = 100;
-/// The most fields that `event_fields` can name.
-const EVENT_FIELDS_MAX: usize = 100;
 
 /// Why a filter cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +30,7 @@ pub enum FilterError {
     #[error("no filter has this id")]
     Unknown,
     /// It is no JSON, or not of a filter's shape.
-    #[error("not a valid filter: {0}")]
+    #[error("{0}")]
     Invalid(String),
 }
 
@@ -104,18 +103,18 @@ pub(crate) struct EventMatcher {
 }
 
 impl SyncFilter {
-    /// Parses and compiles a filter given inline.
+    /// Parses and compiles a filter, stored or given inline.
     pub(crate) fn parse(json: &str) -> Result<Self, FilterError> {
-        let definition = serde_json::from_str::<FilterDefinition>(json)
-            .map_err(|error| FilterError::Invalid(error.to_string()))?;
-        Self::compile(definition)
+        let definition =
+            Filters::parse(json).map_err(|error| FilterError::Invalid(error.to_string()))?;
+        Ok(Self::compile(definition))
     }
 
     /// Compiles a parsed filter.
-    fn compile(definition: FilterDefinition) -> Result<Self, FilterError> {
+    fn compile(definition: FilterDefinition) -> Self {
         let room = definition.room;
-        let fields = definition.event_fields.as_deref().map(parse_fields).transpose()?;
-        Ok(Self {
+        let fields = definition.event_fields.as_deref().map(parse_fields);
+        Self {
             rooms: RoomMatcher::new(room.rooms, room.not_rooms),
             timeline_limit: timeline_limit(room.timeline.limit),
             by_thread: room.timeline.unread_thread_notifications,
@@ -131,7 +130,7 @@ impl SyncFilter {
                 federation: definition.event_format == EventFormat::Federation,
                 fields: fields.filter(|fields| !fields.is_empty()),
             },
-        })
+        }
     }
 }
 
@@ -143,11 +142,8 @@ fn timeline_limit(limit: Option<UInt>) -> usize {
 }
 
 /// Parses dot-separated property paths (appendices, "Dot-separated property paths").
-fn parse_fields(fields: &[String]) -> Result<Vec<Vec<String>>, FilterError> {
-    if fields.len() > EVENT_FIELDS_MAX {
-        return Err(FilterError::Invalid("event_fields names too many fields".to_owned()));
-    }
-    Ok(fields.iter().map(|field| parse_path(field)).collect())
+fn parse_fields(fields: &[String]) -> Vec<Vec<String>> {
+    fields.iter().map(|field| parse_path(field)).collect()
 }
 
 /// Splits at dots; a backslash takes a dot or a backslash literally and stands for itself before
@@ -192,7 +188,7 @@ impl Format {
     /// The event with only the fields that are wanted.
     pub(crate) fn project(&self, event: &Value) -> Value {
         let Some(fields) = &self.fields else { return event.clone() };
-        let mut projected = Value::Object(serde_json::Map::new());
+        let mut projected = Value::Object(Map::new());
         for path in fields {
             copy_path(event, &mut projected, path);
         }
@@ -210,8 +206,7 @@ fn copy_path(from: &Value, to: &mut Value, path: &[String]) {
     }
     let present = rest.iter().try_fold(found, |value, name| value.get(name)).is_some();
     if present {
-        let child =
-            target.entry(name.clone()).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let child = target.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
         copy_path(found, child, rest);
     }
 }
@@ -251,6 +246,16 @@ impl EventMatcher {
             not_senders: filter.not_senders,
             ..Self::default()
         }
+    }
+
+    /// Whether events of this type, whose content has no `url`, can match.
+    pub(crate) fn matches_without_url(&self, event_type: &str) -> bool {
+        !self.is_nothing() && self.matches_type(event_type) && self.contains_url != Some(true)
+    }
+
+    /// Whether account data with this content can match, as far as `contains_url` says.
+    pub(crate) fn matches_content(&self, content: &RawValue) -> bool {
+        self.contains_url.is_none_or(|wanted| wanted == has_url(content))
     }
 
     /// Whether no event whatever can match, so that nobody needs to look for any.
@@ -296,6 +301,12 @@ impl EventMatcher {
         };
         filter.passes(pdu)
     }
+}
+
+/// Whether a content has a `url` that is a text, as `proto::filter` asks of events.
+fn has_url(content: &RawValue) -> bool {
+    let content: Map<String, Value> = serde_json::from_str(content.get()).unwrap_or_default();
+    content.get("url").is_some_and(Value::is_string)
 }
 
 #[cfg(test)]

@@ -5,45 +5,41 @@
 //!
 //! Spec: client-server API, "Filtering".
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use moka::sync::Cache;
 use proto::number::UserNumber;
 use ring::digest::{SHA256, digest};
-use ruma::api::client::filter::FilterDefinition;
+use ruma::api::client::filter::{EventFormat, FilterDefinition};
 use serde_json::{Value, value::RawValue};
 use store::{Snapshot, WriteTxn, user::filter as rows};
 
 use crate::{Context, Error, Requester};
 
 /// What a filter takes in memory besides what its JSON is long.
-const FILTER_BYTES: usize = 1024;
+const FILTER_BYTES: usize = 128;
 
 /// The most bytes of a filter.
 const MAX_FILTER_BYTES: usize = 65_536;
 
+/// The most fields that `event_fields` can name.
+const MAX_EVENT_FIELDS: usize = 100;
+
 /// The most filters of one user. Clients store one or two for each kind of view.
 const MAX_FILTERS: i64 = 10_000;
-
-/// A parsed filter, and how long its JSON is.
-#[derive(Clone)]
-struct Cached {
-    filter: Arc<FilterDefinition>,
-    bytes: usize,
-}
 
 /// Filters that users stored.
 #[derive(Clone)]
 pub struct Filters {
     context: Context,
-    cache: Cache<(UserNumber, i64), Cached>,
+    cache: Cache<(UserNumber, i64), Arc<RawValue>>,
 }
 
 impl Filters {
     /// Filters over a store.
     pub fn new(context: Context) -> Self {
-        let weigh = |_: &(UserNumber, i64), cached: &Cached| {
-            u32::try_from(FILTER_BYTES + 2 * cached.bytes).unwrap_or(u32::MAX)
+        let weigh = |_: &(UserNumber, i64), json: &Arc<RawValue>| {
+            u32::try_from(FILTER_BYTES + json.get().len()).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder().max_capacity(context.cache_bytes(8)).weigher(weigh).build();
         Self { context, cache }
@@ -77,33 +73,23 @@ impl Filters {
         Ok(self.context.store.write(work).await?.to_string())
     }
 
-    /// The stored JSON of a filter.
+    /// The stored JSON of a filter, from memory for whoever asked lately: clients name theirs in
+    /// every `/sync`.
     pub async fn find_json(
         &self,
         requester: &Requester,
         id: &str,
     ) -> Result<Option<Arc<RawValue>>, Error> {
         let Ok(number) = id.parse::<i64>() else { return Ok(None) };
-        let json = self.read(requester.user(), number).await?;
-        let raw = |json| RawValue::from_string(json).map_err(|_| Error::NotFound("no such filter"));
-        json.map(|json| raw(json).map(Arc::from)).transpose()
-    }
-
-    /// The parsed filter, from a bounded cache.
-    pub async fn find(
-        &self,
-        requester: &Requester,
-        id: &str,
-    ) -> Result<Option<Arc<FilterDefinition>>, Error> {
-        let Ok(number) = id.parse::<i64>() else { return Ok(None) };
         let key = (requester.user(), number);
         if let Some(cached) = self.cache.get(&key) {
-            return Ok(Some(cached.filter));
+            return Ok(Some(cached));
         }
         let Some(json) = self.read(key.0, number).await? else { return Ok(None) };
-        let filter = Arc::new(Self::parse(&json)?);
-        self.cache.insert(key, Cached { filter: Arc::clone(&filter), bytes: json.len() });
-        Ok(Some(filter))
+        let json = RawValue::from_string(json).map_err(|_| Error::NotFound("no such filter"))?;
+        let json = Arc::<RawValue>::from(json);
+        self.cache.insert(key, Arc::clone(&json));
+        Ok(Some(json))
     }
 
     async fn read(&self, user: UserNumber, number: i64) -> Result<Option<String>, Error> {
@@ -111,12 +97,22 @@ impl Filters {
         self.context.store.read(read).await
     }
 
-    /// Parses and validates a filter given in a request.
+    /// Parses and validates a filter, whether it is to be stored or to be used at once: what is
+    /// stored can be used.
     pub fn parse(filter: &str) -> Result<FilterDefinition, Error> {
         if filter.len() > MAX_FILTER_BYTES {
             return Err(Error::TooLarge("the filter is too large"));
         }
-        serde_json::from_str(filter).map_err(|error| Error::BadJson(format!("no filter: {error}")))
+        let invalid = |reason: &dyn Display| Error::BadJson(format!("no valid filter: {reason}"));
+        let definition: FilterDefinition =
+            serde_json::from_str(filter).map_err(|error| invalid(&error))?;
+        if !matches!(definition.event_format, EventFormat::Client | EventFormat::Federation) {
+            return Err(invalid(&"event_format is neither client nor federation"));
+        }
+        if definition.event_fields.as_ref().is_some_and(|fields| fields.len() > MAX_EVENT_FIELDS) {
+            return Err(invalid(&"event_fields names too many fields"));
+        }
+        Ok(definition)
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn changed(look: &Look, source: &mut Source<'_, '_>) -> Found<Entries
     };
     let mut entries = Entries::new();
     for (room, datum) in rows {
-        if is_wanted(look, room, &datum.kind) {
+        if is_wanted(look, room, &datum) {
             entries.entry(room).or_default().push(datum);
         }
     }
@@ -62,15 +62,17 @@ pub(crate) fn in_room(
     let (user, upto) = (look.requester.user(), look.next.position);
     let rows = account_data::list_in_room(source.snapshot()?, user, room, upto)?;
     let data = rows.into_iter().map(|row| entry(row).1);
-    Ok(data.filter(|datum| is_wanted(look, Some(room), &datum.kind)).collect())
+    Ok(data.filter(|datum| is_wanted(look, Some(room), datum)).collect())
 }
 
-fn is_wanted(look: &Look, room: Option<RoomNumber>, kind: &str) -> bool {
+fn is_wanted(look: &Look, room: Option<RoomNumber>, datum: &AccountDatum) -> bool {
     let filter = match room {
         Some(_) => &look.filter.room_account_data,
         None => &look.filter.account_data,
     };
-    filter.matches_type(kind) && filter.matches_sender(look.requester.user_id())
+    filter.matches_type(&datum.kind)
+        && filter.matches_sender(look.requester.user_id())
+        && filter.matches_content(&datum.content)
 }
 
 /// The newest of each entry, in the order of their last changes.

@@ -1,7 +1,8 @@
 //! Receipts (client-server API, "Receipts"): how far the members of a room have read.
 //!
 //! Invariant: of each user, kind and thread only the newest is told. One event can hold one receipt
-//! of a user and kind; where threads bring more, there are more events.
+//! of a user and kind; where threads bring more, there are more events. Nobody is told of those whom
+//! she ignores, or whom her filter does not want as senders.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,11 +27,11 @@ pub(crate) type Events = HashMap<RoomNumber, Vec<String>>;
 pub(crate) fn moved(look: &Look, source: &mut Source<'_, '_>) -> Found<Events> {
     let Some(since) = look.since.filter(|_| is_wanted(look)) else { return Ok(Events::new()) };
     if look.news.is_some() {
-        return Ok(write(&in_memory(look)));
+        return Ok(write(look, &in_memory(look)));
     }
     let joined = look.memberships.iter().filter(|(_, membership)| membership.is_joined());
     let rooms = joined.map(|(room, _)| *room).collect::<Vec<_>>();
-    Ok(write(&list(look, source, &rooms, since.position)?))
+    Ok(write(look, &list(look, source, &rooms, since.position)?))
 }
 
 /// All that stand in rooms that the client does not know.
@@ -42,12 +43,11 @@ pub(crate) fn in_rooms(
     if rooms.is_empty() || !is_wanted(look) {
         return Ok(Events::new());
     }
-    Ok(write(&list(look, source, rooms, Position(0))?))
+    Ok(write(look, &list(look, source, rooms, Position(0))?))
 }
 
 fn is_wanted(look: &Look) -> bool {
-    let filter = &look.filter.ephemeral;
-    !filter.is_nothing() && filter.matches_type(TYPE)
+    look.filter.ephemeral.matches_without_url(TYPE)
 }
 
 fn list(
@@ -79,9 +79,13 @@ fn in_memory(look: &Look) -> Vec<ReceiptChange> {
 /// The receipts of one event: by kind and user, since when and in which thread.
 type Marks<'r> = BTreeMap<(&'static str, &'r str), (u64, Option<&'r str>)>;
 
-fn write(receipts: &[ReceiptChange]) -> Events {
+fn write(look: &Look, receipts: &[ReceiptChange]) -> Events {
     let mut rooms: HashMap<RoomNumber, Vec<BTreeMap<&str, Marks<'_>>>> = HashMap::new();
-    for receipt in receipts {
+    let heard = |receipt: &&ReceiptChange| {
+        !look.ignored.contains(&receipt.user_id)
+            && look.filter.ephemeral.matches_sender(&receipt.user_id)
+    };
+    for receipt in receipts.iter().filter(heard) {
         let layers = rooms.entry(receipt.room).or_default();
         let slot = (receipt.kind.as_str(), receipt.user_id.as_str());
         let event_id = receipt.event_id.as_str();

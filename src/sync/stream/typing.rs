@@ -2,7 +2,8 @@
 //!
 //! Invariant: whoever holds a token of this run hears of each change; whoever holds another one
 //! gets all rooms as they are, also those where nobody is typing any more, since the client may
-//! still show somebody.
+//! still show somebody. Of the typists only those are told whom the filter wants as senders and whom
+//! the reader does not ignore.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ const TYPE: &str = "m.typing";
 
 /// The typing events to tell, by room.
 pub(crate) fn typing(look: &Look) -> HashMap<RoomNumber, String> {
-    if look.filter.ephemeral.is_nothing() || !look.filter.ephemeral.matches_type(TYPE) {
+    if !look.filter.ephemeral.matches_without_url(TYPE) {
         return HashMap::new();
     }
     let typing = &look.inner.parts.typing;
@@ -40,8 +41,7 @@ pub(crate) fn typing(look: &Look) -> HashMap<RoomNumber, String> {
 
 /// The event of a room that the client does not know yet, if anybody is typing there.
 pub(crate) fn typing_in(look: &Look, room: RoomNumber) -> Option<String> {
-    let filter = &look.filter.ephemeral;
-    if filter.is_nothing() || !filter.matches_type(TYPE) {
+    if !look.filter.ephemeral.matches_without_url(TYPE) {
         return None;
     }
     let users = look.inner.parts.typing.in_room(room)?.users;
@@ -54,7 +54,10 @@ fn event(users: &[OwnedUserId], look: &Look) -> String {
         event.key("type").string(TYPE);
         event.key("content").object(|content| {
             content.key("user_ids").array(|array| {
-                let heard = users.iter().filter(|user| !look.ignored.contains(*user));
+                let heard = |user: &&OwnedUserId| {
+                    !look.ignored.contains(*user) && look.filter.ephemeral.matches_sender(user)
+                };
+                let heard = users.iter().filter(heard);
                 heard.for_each(|user| array.string(user.as_str()));
             });
         });

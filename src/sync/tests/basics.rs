@@ -220,7 +220,7 @@ async fn a_redacted_event_is_told_redacted() {
             sender: alice.id().to_owned(),
             room_id: room.clone(),
             event_id: secret.clone(),
-            reason: None,
+            content: serde_json::Map::new(),
             txn: None,
         };
         world.rooms.redact(request).await.unwrap();

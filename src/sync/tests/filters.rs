@@ -1,6 +1,8 @@
 //! Filters over real rooms.
 
+use ruma::events::receipt::{ReceiptThread, ReceiptType};
 use serde_json::{Value, json, value::to_raw_value};
+use user::receipt::NewReceipt;
 
 use super::world::{each_world, joined, state, timeline};
 use crate::{Error, FilterError};
@@ -125,6 +127,53 @@ async fn event_formats() {
         assert_eq!(federation["room_id"], room.as_str());
         let fields = event(json!({"event_fields": ["type", "content.body"]})).await;
         assert_eq!(fields, json!({"type": "m.room.message", "content": {"body": "hello"}}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn senders_and_urls_beside_the_timeline() {
+    each_world(async |world| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create().await;
+        bob.join(&room).await;
+        let event_id = alice.say(&room, "hello").await;
+        let mut asking = alice.clone();
+        asking.sync().await;
+        let mut fresh = alice.clone();
+        fresh.since = None;
+        for client in [&alice, &bob] {
+            world.parts.typing.set(&client.requester, &room, Some(10_000)).await.unwrap();
+            let (kind, thread) = (ReceiptType::Read, ReceiptThread::Unthreaded);
+            let receipt = NewReceipt { kind, thread, event_id: event_id.clone() };
+            world.receipts.set(&client.requester, &room, receipt).await.unwrap();
+        }
+        for (kind, content) in [("with", json!({"url": "mxc://a/b"})), ("without", json!({}))] {
+            let content = to_raw_value(&content).unwrap();
+            let (me, data) = (&alice.requester, &world.account_data);
+            data.set(me, Some(&room), kind, content).await.unwrap();
+        }
+        for client in [asking, fresh] {
+            // Who is named in the ephemeral section, and the types of the account data.
+            let told = async |filter: Value| {
+                let answer = client.clone().with_filter(json!({"room": filter})).peek().await;
+                let section = joined(&answer, &room);
+                let ephemeral = section["ephemeral"].to_string();
+                let counts = [&alice, &bob].map(|who| ephemeral.matches(who.id().as_str()).count());
+                let data = section["account_data"]["events"].as_array().into_iter().flatten();
+                (counts, data.map(|datum| datum["type"].clone()).collect::<Vec<_>>())
+            };
+            let ephemeral = async |filter: Value| told(json!({"ephemeral": filter})).await.0;
+            assert_eq!(ephemeral(json!({})).await, [2, 2]);
+            assert_eq!(ephemeral(json!({"senders": [bob.id()]})).await, [0, 2]);
+            assert_eq!(ephemeral(json!({"not_senders": [bob.id()]})).await, [2, 0]);
+            assert_eq!(ephemeral(json!({"contains_url": true})).await, [0, 0]);
+            assert_eq!(ephemeral(json!({"contains_url": false})).await, [2, 2]);
+            let data = async |filter: Value| told(json!({"account_data": filter})).await.1;
+            assert_eq!(data(json!({})).await, ["with", "without"]);
+            assert_eq!(data(json!({"contains_url": true})).await, ["with"]);
+            assert_eq!(data(json!({"contains_url": false})).await, ["without"]);
+        }
     })
     .await;
 }
