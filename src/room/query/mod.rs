@@ -208,6 +208,7 @@ struct Reader {
     /// Taken before the snapshot begins, so that the snapshot has all that it names.
     view: Arc<RoomView>,
     user_id: OwnedUserId,
+    /// `None` for somebody whom the store does not know, or who has forgotten the room.
     user: Option<UserNumber>,
     device: Option<OwnedDeviceId>,
     membership: Membership,
@@ -243,12 +244,16 @@ impl Rooms {
     /// A reader of a room, whoever it is.
     async fn reader(&self, reading: Reading<'_>) -> Result<Reader, RoomError> {
         let room = self.known(reading.room_id).await?;
-        let user = self.inner.find_user(reading.user).await?;
+        let mut user = self.inner.find_user(reading.user).await?;
         let (mut membership, mut joined_until) = (Membership::Leave, None);
-        if let Some(user) = user {
-            let rooms = self.memberships(user).await?;
-            // Who has forgotten a room is to it as somebody who never was there.
-            if let Some(entry) = rooms.get(&room.number()).filter(|entry| !entry.forgotten) {
+        if let Some(number) = user
+            && let Some(entry) = self.memberships(number).await?.get(&room.number())
+        {
+            if entry.forgotten {
+                // Who has forgotten a room is to it as somebody who never was there, whatever the
+                // states of that time say.
+                user = None;
+            } else {
                 membership = entry.membership;
                 joined_until = entry.joined_until;
             }
