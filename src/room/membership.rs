@@ -90,8 +90,11 @@ const RESERVED: &[&str] = &[
     "is_direct",
     "third_party_invite",
     "third_party_signed",
-    "join_authorised_via_users_server",
+    AUTHORISED_VIA,
 ];
+
+/// The key of a restricted join that names who authorises it.
+const AUTHORISED_VIA: &str = "join_authorised_via_users_server";
 
 /// The memberships that one can leave.
 const PRESENT: &[Membership] = &[Membership::Join, Membership::Invite, Membership::Knock];
@@ -112,8 +115,7 @@ impl Work for Change<'_> {
         if self.membership == Membership::Join {
             let authorising = authorise_join(self.rooms, &stage.view, self.target).await?;
             if let Some(user) = authorising {
-                content
-                    .insert("join_authorised_via_users_server".to_owned(), user.to_string().into());
+                content.insert(AUTHORISED_VIA.to_owned(), user.to_string().into());
             }
         }
         let draft = member_draft(self.sender, self.target, self.membership, content)?;
@@ -408,6 +410,11 @@ impl Work for SubmitMember<'_> {
         let membership = membership.and_then(Membership::parse).ok_or_else(|| {
             RoomError::BadContent("a member event needs a known `membership`".to_owned())
         })?;
+        // Only the server may say who authorises a join: it would have to sign for a user of another
+        // one, and everybody else would drop the event.
+        if content.remove(AUTHORISED_VIA).is_some() {
+            draft.content = raw(&content)?;
+        }
         let room_id = &self.submission.room_id;
         let target = draft.state_key.as_deref().and_then(|key| <&UserId>::try_from(key).ok());
         match (membership, target) {
@@ -415,8 +422,7 @@ impl Work for SubmitMember<'_> {
                 self.rooms.check(user, Act::Join(room_id))?;
                 if let Some(authorising) = authorise_join(self.rooms, &stage.view, user).await? {
                     let authorising = authorising.to_string();
-                    content
-                        .insert("join_authorised_via_users_server".to_owned(), authorising.into());
+                    content.insert(AUTHORISED_VIA.to_owned(), authorising.into());
                     draft.content = raw(&content)?;
                 }
             }

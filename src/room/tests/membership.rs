@@ -120,6 +120,15 @@ async fn a_member_event_sent_as_state_follows_the_same_rules() {
         assert!(matches!(join().await, Err(RoomError::Forbidden(_))));
         world.join(&bob, &space).await.unwrap();
         join().await.unwrap();
+        let claimed = json!({
+            "membership": "join", "displayname": "Bobby",
+            "join_authorised_via_users_server": "@someone:elsewhere.org",
+        });
+        world.submit(&bob, &room, ("m.room.member", Some(bob.as_str()), claimed)).await.unwrap();
+        let reading = crate::query::Reading { user: &alice, device: None, room_id: &room };
+        let member = world.rooms.state_event(reading, "m.room.member", bob.as_str()).await.unwrap();
+        let expected = json!({ "membership": "join", "displayname": "Bobby" });
+        assert_eq!(serde_json::from_str::<Value>(member.pdu().content()).unwrap(), expected);
         let nonsense = json!({ "membership": "boss" });
         let refused =
             world.submit(&bob, &room, ("m.room.member", Some(bob.as_str()), nonsense)).await;
@@ -127,11 +136,10 @@ async fn a_member_event_sent_as_state_follows_the_same_rules() {
         let profile =
             crate::MemberProfile { displayname: Some("Robert".to_owned()), avatar_url: None };
         world.rooms.update_profile(&bob, &room, profile).await.unwrap();
-        let reading = crate::query::Reading { user: &alice, device: None, room_id: &room };
         let member = world.rooms.state_event(reading, "m.room.member", bob.as_str()).await.unwrap();
         assert_eq!(member.pdu().content_field::<String>("displayname").as_deref(), Some("Robert"));
         let seen = serde_json::to_value(member.to_client(store::room::event::Reader::default()));
-        assert_eq!(seen.unwrap()["unsigned"]["prev_content"]["displayname"], "Bob");
+        assert_eq!(seen.unwrap()["unsigned"]["prev_content"]["displayname"], "Bobby");
     })
     .await;
 }
