@@ -2,13 +2,13 @@
 //!
 //! Spec: client-server API, "Room Aliases".
 
-use proto::{draft::Draft, number::RoomNumber, visibility::HistoryVisibility};
+use proto::{draft::Draft, number::RoomNumber, size::MAX_ID_BYTES, visibility::HistoryVisibility};
 use ruma::{
     OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId,
     events::TimelineEventType,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use store::{
     numbers::CANONICAL_ALIAS,
     room::aliases::{self, AliasRow},
@@ -56,6 +56,7 @@ impl Rooms {
         if alias.server_name() != self.server_name() {
             return Err(RoomError::InvalidParam("the alias is of another server".to_owned()));
         }
+        check_form(alias)?;
         self.check(user, Act::CreateAlias(alias, room_id))?;
         let room = self.find(room_id).await?.ok_or(RoomError::RoomNotFound)?;
         let number = self.inner.find_user(user).await?.ok_or(RoomError::NotInRoom)?;
@@ -141,6 +142,17 @@ impl Rooms {
     }
 }
 
+/// Checks what a new alias looks like, beyond what makes it an alias at all: that its length is one
+/// that other servers accept, and that people can write it down.
+pub(crate) fn check_form(alias: &RoomAliasId) -> Result<(), RoomError> {
+    let is_long = alias.as_str().len() > MAX_ID_BYTES;
+    let localpart = alias.alias();
+    if is_long || localpart.is_empty() || localpart.contains(char::is_whitespace) {
+        return Err(RoomError::InvalidParam("the alias is not valid".to_owned()));
+    }
+    Ok(())
+}
+
 fn may_list(view: &RoomView, user: Option<proto::number::UserNumber>) -> bool {
     let joined = user.is_some_and(|user| view.is_joined(user));
     joined || view.history_visibility() == HistoryVisibility::WorldReadable
@@ -152,33 +164,41 @@ impl Inner {
         Ok(self.setup.store.read(move |snapshot| aliases::find(snapshot, &alias)).await?)
     }
 
-    /// The content of a canonical alias event with only the aliases that point at the room; `None`
-    /// if there are none.
-    pub(crate) async fn own_aliases(
+    /// The content of a canonical alias event in two: with only the aliases that point at the room,
+    /// and with only the others. `None` if none points at it.
+    pub(crate) async fn split_aliases(
         &self,
         content: &str,
         room: RoomNumber,
-    ) -> Result<Option<Map<String, Value>>, RoomError> {
+    ) -> Result<Option<SplitAliases>, RoomError> {
         let Ok(named) = serde_json::from_str::<Canonical>(content) else { return Ok(None) };
-        let Ok(mut kept) = serde_json::from_str::<Map<String, Value>>(content) else {
+        let Ok(whole) = serde_json::from_str::<Map<String, Value>>(content) else {
             return Ok(None);
         };
-        let mut own = false;
+        let (mut own, mut others) = (whole.clone(), whole.clone());
         for alias in named.all() {
             let Ok(parsed) = RoomAliasId::parse(alias) else { return Ok(None) };
-            if self.find_alias(&parsed).await?.is_some_and(|row| row.room == room) {
-                own = true;
-            } else if let Some(without) = without_alias(&kept, &parsed) {
-                kept = without;
+            let is_own = self.find_alias(&parsed).await?.is_some_and(|row| row.room == room);
+            let side = if is_own { &mut others } else { &mut own };
+            if let Some(without) = without_alias(side, &parsed) {
+                *side = without;
             }
         }
-        Ok(own.then_some(kept))
+        Ok((others != whole).then_some(SplitAliases { own, others }))
     }
 
     async fn list_aliases(&self, room: RoomNumber) -> Result<Vec<OwnedRoomAliasId>, RoomError> {
         let read = self.setup.store.read(move |snapshot| aliases::list(snapshot, room, LIST_MAX));
         Ok(read.await?)
     }
+}
+
+/// The content of a canonical alias event, taken apart.
+pub(crate) struct SplitAliases {
+    /// With only the aliases that point at the room.
+    pub(crate) own: Map<String, Value>,
+    /// With only those that do not.
+    pub(crate) others: Map<String, Value>,
 }
 
 /// The content of a canonical alias event without an alias; `None` if it does not name it.
@@ -207,6 +227,20 @@ struct Canonical {
 impl Canonical {
     fn all(&self) -> impl Iterator<Item = &String> {
         self.alias.iter().filter(|alias| !alias.is_empty()).chain(&self.alt_aliases)
+    }
+}
+
+/// Checks that a canonical alias event that a room begins with names no alias but the room's own:
+/// no other one can point at it.
+pub(crate) fn check_first_canonical(
+    content: &RawValue,
+    own: Option<&OwnedRoomAliasId>,
+) -> Result<(), RoomError> {
+    let named = serde_json::from_str::<Canonical>(content.get())
+        .map_err(|error| RoomError::BadContent(error.to_string()))?;
+    match named.all().find(|alias| own.is_none_or(|own| own != alias.as_str())) {
+        Some(alias) => Err(RoomError::BadAlias(format!("{alias} does not point at this room"))),
+        None => Ok(()),
     }
 }
 

@@ -18,6 +18,7 @@ use store::{
 
 use crate::{
     RoomError, RoomView, Rooms,
+    alias::check_form,
     members::Members,
     persist::WriteError,
     ports::Act,
@@ -76,9 +77,10 @@ impl Rooms {
         let text = format!("#{localpart}:{}", self.server_name());
         let invalid = |_| RoomError::InvalidParam("the alias is not valid".to_owned());
         let alias = RoomAliasId::parse(&text).map_err(invalid)?;
-        if localpart.contains(':') || localpart.is_empty() {
+        if localpart.contains(':') {
             return Err(RoomError::InvalidParam("the alias is not valid".to_owned()));
         }
+        check_form(&alias)?;
         let nowhere = <&RoomId>::try_from("!new").map_err(|_| RoomError::RoomNotFound)?;
         self.check(&request.creator, Act::CreateAlias(&alias, nowhere))?;
         if self.resolve_alias(&alias).await?.is_some() {

@@ -132,9 +132,19 @@ impl Summary {
 
 impl DirectoryQuery {
     fn passes(&self, room: &PublishedRoom) -> bool {
+        if !is_of_use(room) {
+            return false;
+        }
         let of_type = self.room_types.is_empty() || self.room_types.contains(&room.room_type);
         of_type && self.search_term.as_ref().is_none_or(|term| contains(room, term))
     }
+}
+
+/// Whether a room is worth listing: somebody is in it, and whoever finds it can join, knock or read.
+fn is_of_use(room: &PublishedRoom) -> bool {
+    let is_near =
+        matches!(room.join_rule, JoinRule::Public | JoinRule::Knock | JoinRule::KnockRestricted);
+    room.joined_members > 0 && (is_near || room.world_readable)
 }
 
 /// Whether name, topic or alias contain a term, whatever its case.

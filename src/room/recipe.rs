@@ -2,6 +2,8 @@
 //!
 //! Spec: client-server API, `POST /createRoom`.
 
+use std::collections::HashSet;
+
 use proto::{draft::Draft, rules::Rules, visibility::Membership};
 use ruma::{
     OwnedRoomAliasId, OwnedUserId, RoomVersionId, UserId,
@@ -11,6 +13,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     MemberProfile, RoomError,
+    alias::check_first_canonical,
     content::{member_draft, raw},
 };
 
@@ -119,7 +122,7 @@ pub(crate) fn recipe(
     first.add_default("m.room.join_rules", &json!({ "join_rule": preset.join_rule }))?;
     first.add_default("m.room.history_visibility", &json!({ "history_visibility": "shared" }))?;
     first.add_default("m.room.guest_access", &json!({ "guest_access": preset.guest_access }))?;
-    first.initial_state();
+    first.initial_state(alias)?;
     if let Some(name) = &request.name {
         first.add("m.room.name", &json!({ "name": name }))?;
     }
@@ -186,13 +189,17 @@ fn additional_creators(
     if trusted {
         creators.extend(request.invite.iter().map(|(user, _)| user.clone()));
     }
-    let mut seen = vec![request.creator.clone()];
-    creators.retain(|user| {
-        let new = !seen.contains(user);
-        seen.push(user.clone());
-        new
-    });
-    Ok(creators)
+    Ok(further_creators(&request.creator, creators))
+}
+
+/// Creators besides the one who sends the create event, each once.
+pub(crate) fn further_creators(
+    creator: &UserId,
+    mut creators: Vec<OwnedUserId>,
+) -> Vec<OwnedUserId> {
+    let mut seen = HashSet::new();
+    creators.retain(|user| user != creator && seen.insert(user.clone()));
+    creators
 }
 
 struct Drafts<'r> {
@@ -234,16 +241,26 @@ impl Drafts<'_> {
         self.add("m.room.power_levels", &content.into())
     }
 
-    fn initial_state(&mut self) {
+    fn initial_state(&mut self, alias: Option<&OwnedRoomAliasId>) -> Result<(), RoomError> {
         for state in &self.request.initial_state {
-            let replaced = match state.event_type.as_str() {
-                // Both stand at the beginning of the room already.
-                "m.room.power_levels" | "m.room.create" => true,
+            let is_replaced = match state.event_type.as_str() {
+                // No room begins twice; what its creation is to say has a parameter of its own.
+                "m.room.create" => {
+                    let reason = "the initial state cannot hold an m.room.create";
+                    return Err(RoomError::InvalidRoomState(reason.to_owned()));
+                }
+                _ if !state.state_key.is_empty() => false,
+                // It stands at the beginning of the room already.
+                "m.room.power_levels" => true,
                 "m.room.name" => self.request.name.is_some(),
                 "m.room.topic" => self.request.topic.is_some(),
+                "m.room.canonical_alias" => {
+                    check_first_canonical(&state.content, alias)?;
+                    false
+                }
                 _ => false,
             };
-            if replaced && state.state_key.is_empty() {
+            if is_replaced {
                 continue;
             }
             self.list.push(Draft {
@@ -254,6 +271,7 @@ impl Drafts<'_> {
                 redacts: None,
             });
         }
+        Ok(())
     }
 
     fn invites(&mut self) -> Result<(), RoomError> {

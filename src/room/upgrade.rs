@@ -17,7 +17,7 @@ use crate::{
     content::{member_draft, raw},
     create::Plan,
     queue::Work,
-    recipe::{Recipe, object, state_draft},
+    recipe::{Recipe, further_creators, object, state_draft},
     stage::Stage,
     upgrade_powers::Powers,
 };
@@ -71,6 +71,7 @@ impl Work for Close<'_> {
         });
         let draft = state_draft(&self.request.sender, "m.room.tombstone", raw(&content)?);
         let body = stage.add(&draft, self.timestamp_ms).await?;
+        self.drop_canonical(stage).await?;
         self.restrict(stage).await?;
         self.hand_over(stage);
         Ok(body.event_id().to_owned())
@@ -111,6 +112,20 @@ impl Close<'_> {
             }
             other => other.map(drop),
         }
+    }
+
+    /// Takes the aliases that the new room gets out of the old one's canonical ones, where the
+    /// sender may.
+    async fn drop_canonical(&self, stage: &mut Stage<'_>) -> Result<(), RoomError> {
+        let Some(present) = stage.view.state_pdu(CANONICAL_ALIAS) else { return Ok(()) };
+        let sender = &self.request.sender;
+        if !stage.view.powers().may_send(sender, CANONICAL_ALIAS_TYPE, true) {
+            return Ok(());
+        }
+        let split = stage.inner.split_aliases(present.content(), stage.view.number).await?;
+        let Some(split) = split else { return Ok(()) };
+        let draft = state_draft(sender, CANONICAL_ALIAS_TYPE, raw(&split.others)?);
+        stage.add(&draft, self.timestamp_ms).await.map(drop)
     }
 
     /// Points the aliases at the new room, and takes the old one out of the directory.
@@ -231,10 +246,10 @@ impl Rooms {
         old: &RoomView,
     ) -> Result<Option<Draft>, RoomError> {
         let Some(present) = old.state_pdu(CANONICAL_ALIAS) else { return Ok(None) };
-        let content = self.inner.own_aliases(present.content(), old.number).await?;
+        let split = self.inner.split_aliases(present.content(), old.number).await?;
         let sender = &request.sender;
-        content
-            .map(|content| Ok(state_draft(sender, CANONICAL_ALIAS_TYPE, raw(&content)?)))
+        split
+            .map(|split| Ok(state_draft(sender, CANONICAL_ALIAS_TYPE, raw(&split.own)?)))
             .transpose()
     }
 
@@ -270,8 +285,9 @@ fn create_content(
     if rules.creator_in_content() {
         content.insert("creator".to_owned(), request.sender.to_string().into());
     }
-    if rules.privileged_creators() && !request.additional_creators.is_empty() {
-        content.insert("additional_creators".to_owned(), json!(request.additional_creators));
+    let creators = further_creators(&request.sender, request.additional_creators.clone());
+    if rules.privileged_creators() && !creators.is_empty() {
+        content.insert("additional_creators".to_owned(), json!(creators));
     }
     content.insert("room_version".to_owned(), rules.id.into());
     let mut predecessor = json!({ "room_id": request.room_id });

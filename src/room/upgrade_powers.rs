@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::RoomView;
 
-/// What a creator has where creators are named.
+/// What a creator has at the least where creators are named.
 const CREATOR_LEVEL: i64 = 100;
 /// What silenced users lack at the least.
 const SILENT_LEVEL: i64 = 50;
@@ -48,13 +48,15 @@ impl Powers {
             levels.insert("users".to_owned(), users.into());
             return Self { initial: levels.into(), lasting: None };
         }
+        let needed = needed(&levels);
+        // Who stood above every number still can do all that anybody could.
+        let greatest = users.values().filter_map(Value::as_i64).max().unwrap_or(0);
         for creator in unnamed_creators(view) {
-            users.insert(creator.to_string(), CREATOR_LEVEL.into());
+            users.insert(creator.to_string(), CREATOR_LEVEL.max(needed).max(greatest).into());
         }
         let sender = sender.as_str();
         let default = level(&levels, "users_default").unwrap_or(0);
         let own = users.get(sender).and_then(Value::as_i64).unwrap_or(default);
-        let needed = needed(&levels);
         levels.insert("users".to_owned(), users.clone().into());
         let lasting = Value::Object(levels.clone());
         if own >= needed {

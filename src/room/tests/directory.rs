@@ -95,3 +95,57 @@ async fn aliases_point_at_rooms_and_a_canonical_one_must() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_alias_is_short_and_can_be_written_down() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let longest = "x".repeat(255 - "#:example.org".len());
+        let create = async |localpart: &str| {
+            let alias = RoomAliasId::parse(format!("#{localpart}:example.org")).unwrap();
+            let created = world.rooms.create_alias(&alice, &alias, &room).await;
+            let request = CreateRoom {
+                alias_localpart: Some(format!("{localpart}2")),
+                ..room_of(&alice, RoomPreset::PublicChat)
+            };
+            (created, world.rooms.create(request).await)
+        };
+        for wrong in ["a b", "a\nb", "a\u{a0}b", &format!("{longest}x")] {
+            let (created, with_room) = create(wrong).await;
+            assert!(matches!(created, Err(RoomError::InvalidParam(_))), "{wrong:?}");
+            assert!(matches!(with_room, Err(RoomError::InvalidParam(_))), "{wrong:?}");
+        }
+        let empty = RoomAliasId::parse("#:example.org").unwrap();
+        let empty = world.rooms.create_alias(&alice, &empty, &room).await;
+        assert!(matches!(empty, Err(RoomError::InvalidParam(_))));
+        create(&longest).await.0.unwrap();
+        create("tea-🫖").await.1.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_directory_lists_what_one_can_join_knock_on_or_read() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let request = CreateRoom { public: true, ..room_of(&alice, RoomPreset::PublicChat) };
+        let room = world.rooms.create(request).await.unwrap();
+        let set = async |event_type: &str, field: &str, value: &str| {
+            world.set_state(&alice, &room, event_type, json!({ field: value })).await.unwrap();
+            world.rooms.public_rooms(DirectoryQuery::default()).await.unwrap().rooms.len()
+        };
+        for (rule, listed) in
+            [("public", 1), ("invite", 0), ("knock", 1), ("restricted", 0), ("knock_restricted", 1)]
+        {
+            assert_eq!(set("m.room.join_rules", "join_rule", rule).await, listed, "{rule}");
+        }
+        set("m.room.join_rules", "join_rule", "invite").await;
+        let visible = "m.room.history_visibility";
+        assert_eq!(set(visible, "history_visibility", "world_readable").await, 1);
+        world.leave(&alice, &room).await.unwrap();
+        let empty = world.rooms.public_rooms(DirectoryQuery::default()).await.unwrap();
+        assert_eq!(empty.rooms, []);
+    })
+    .await;
+}

@@ -43,10 +43,11 @@ async fn every_version_can_be_upgraded_to_the_newest_and_to_the_oldest() {
             assert_eq!(view.rules().id, to.id);
             assert_eq!(view.field(NAME, "name").as_deref(), Some("Tea"));
             assert_eq!(view.field(JOIN_RULES, "join_rule").as_deref(), Some("public"));
-            assert_eq!(
-                view.field(CANONICAL_ALIAS, "alias"),
-                old_view.field(CANONICAL_ALIAS, "alias")
-            );
+            let alias = format!("#tea{}-{number}:example.org", rules.id);
+            assert_eq!(view.field(CANONICAL_ALIAS, "alias"), Some(alias));
+            assert_eq!(old_view.field(CANONICAL_ALIAS, "alias"), None);
+            // Whoever could replace the old room can replace the new one, too.
+            assert!(view.powers().may_send(&alice, "m.room.tombstone", true));
             let replacement = old_view.field(TOMBSTONE, "replacement_room");
             assert_eq!(replacement.as_deref(), Some(new.as_str()));
             let create = view.state_pdu(CREATE).unwrap();
@@ -105,10 +106,13 @@ async fn the_old_room_is_closed_and_handed_over_in_one_change() {
         let new = world.rooms.upgrade(upgrade(&alice, &old, RoomVersionId::V11)).await.unwrap();
         assert_eq!(count_groups(&world.rooms.inner.setup.store).await, before + 2);
 
-        let view = world.rooms.find(&new).await.unwrap().unwrap().view();
-        let canonical = view.state_pdu(CANONICAL_ALIAS).unwrap().content().to_owned();
-        let canonical = serde_json::from_str::<serde_json::Value>(&canonical).unwrap();
-        assert_eq!(canonical, json!({ "alias": names("tea") }));
+        let canonical = async |room| {
+            let view = world.rooms.find(room).await.unwrap().unwrap().view();
+            let content = view.state_pdu(CANONICAL_ALIAS).unwrap().content().to_owned();
+            serde_json::from_str::<serde_json::Value>(&content).unwrap()
+        };
+        assert_eq!(canonical(&new).await, json!({ "alias": names("tea") }));
+        assert_eq!(canonical(&old).await, json!({ "alt_aliases": [names("coffee")] }));
         let tea = OwnedRoomAliasId::try_from(names("tea")).unwrap();
         assert_eq!(world.rooms.resolve_alias(&tea).await.unwrap().unwrap().0, new);
         assert_eq!(world.rooms.resolve_alias(&further).await.unwrap().unwrap().0, elsewhere);
@@ -138,6 +142,24 @@ async fn a_room_that_cannot_be_silenced_is_replaced() {
         assert!(!world.rooms.is_published(&room).await.unwrap());
         let view = world.rooms.find(&room).await.unwrap().unwrap().view();
         assert!(view.state_pdu(TOMBSTONE).is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_further_creator_is_named_once() {
+    each_world(async |world| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let old = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let request = UpgradeRoom {
+            additional_creators: vec![bob.clone(), alice.clone(), bob.clone()],
+            ..upgrade(&alice, &old, RoomVersionId::V12)
+        };
+        let new = world.rooms.upgrade(request).await.unwrap();
+        let view = world.rooms.find(&new).await.unwrap().unwrap().view();
+        let create = view.state_pdu(CREATE).unwrap();
+        let creators = create.content_field::<Vec<String>>("additional_creators");
+        assert_eq!(creators.unwrap(), [bob.as_str()]);
     })
     .await;
 }
