@@ -126,7 +126,7 @@ impl Inner {
 impl From<DraftError> for RoomError {
     fn from(error: DraftError) -> Self {
         match error {
-            DraftError::Format(FormatError::TooLarge) => Self::TooLarge,
+            DraftError::Format(FormatError::TooLarge | FormatError::TooLong(_)) => Self::TooLarge,
             other => Self::BadContent(other.to_string()),
         }
     }

@@ -37,8 +37,8 @@ pub enum RoomError {
     /// An `m.room.canonical_alias` names an alias that does not point here: `M_BAD_ALIAS`, 400.
     #[error("{0}")]
     BadAlias(String),
-    /// The event is larger than allowed: `M_TOO_LARGE`, 413.
-    #[error("the event is too large")]
+    /// The event, its type or its state key is larger than allowed: `M_TOO_LARGE`, 413.
+    #[error("the event, its type or its state key is too large")]
     TooLarge,
     /// The content is not as it has to be: `M_BAD_JSON`, 400.
     #[error("{0}")]
@@ -65,8 +65,8 @@ pub enum RoomError {
     /// The user is still in the room: `M_UNKNOWN`, 400.
     #[error("you are still in this room")]
     StillInRoom,
-    /// More than a named limit: `M_LIMIT_EXCEEDED`, 429, or `M_UNKNOWN`, 500 for what nobody can
-    /// help.
+    /// More than a named limit that does not go by time, so that nobody shall try the same again:
+    /// `M_UNKNOWN`, 400.
     #[error("{0}")]
     Limit(&'static str),
     /// The room changed under the caller more often than is tried again: `M_UNKNOWN`, 500.

@@ -70,6 +70,10 @@ struct SubmitOne<'s> {
 impl Work for SubmitOne<'_> {
     async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
         let draft = &self.submission.draft;
+        if draft.event_type == TimelineEventType::RoomCreate {
+            // Where it is to give the room its id, it does not even have the form of one.
+            return Err(RoomError::Forbidden("the room is created already"));
+        }
         if let Some(same) = stage.find_same(draft).await? {
             return Ok(same);
         }
@@ -90,11 +94,32 @@ impl Rooms {
         if !self.is_local(&submission.draft.sender) {
             return Err(RoomError::Forbidden("the sender is not a user of this server"));
         }
-        if let Some(txn) = &submission.txn
-            && let Some(event_id) = self.inner.txns.get(&txn.stage(&submission.room_id).hash)
-        {
+        let hash = submission.txn.as_ref().map(|txn| txn.stage(&submission.room_id).hash);
+        if let Some(event_id) = hash.and_then(|hash| self.inner.txns.get(&hash)) {
             return Ok(Submitted { event_id, position: self.inner.setup.store.position() });
         }
+        match (self.submit_new(submission).await, hash) {
+            (Err(error), Some(hash)) => self.sent_before(hash, error).await,
+            (submitted, _) => submitted,
+        }
+    }
+
+    /// What was sent with a transaction id before, though it would not be accepted now: whoever
+    /// asks again because an answer was lost hears that one. Otherwise the error.
+    pub(crate) async fn sent_before(
+        &self,
+        hash: TxnHash,
+        error: RoomError,
+    ) -> Result<Submitted, RoomError> {
+        match self.inner.find_txn(hash).await? {
+            Some(event_id) => {
+                Ok(Submitted { event_id, position: self.inner.setup.store.position() })
+            }
+            None => Err(error),
+        }
+    }
+
+    async fn submit_new(&self, submission: Submission) -> Result<Submitted, RoomError> {
         if submission.draft.event_type == TimelineEventType::RoomMember
             && submission.draft.state_key.is_some()
         {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proto::{draft::Draft, pdu::Pdu, power::Level, redact::may_apply};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, events::TimelineEventType};
-use serde_json::json;
+use serde_json::{Map, Value};
 use store::room::{event::Event, events};
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct RedactRequest {
     pub room_id: OwnedRoomId,
     /// The event to redact.
     pub event_id: OwnedEventId,
-    /// Why.
-    pub reason: Option<String>,
+    /// The redaction's content: `reason` and whatever else the client says.
+    pub content: Map<String, Value>,
     /// The client's idempotency key.
     pub txn: Option<TxnKey>,
 }
@@ -39,11 +39,14 @@ impl Rooms {
         let target = self.inner.find_event(&request.event_id).await?;
         let target = target.filter(|target| target.room == room.number());
         let view = room.view();
-        if !may_ask(&view, &request, target.as_deref()) {
-            return Err(RoomError::Forbidden("you may not redact this event"));
+        if let Err(error) = may_ask(&view, &request, target.as_deref()) {
+            return match request.txn.map(|txn| txn.stage(&request.room_id).hash) {
+                Some(hash) => self.sent_before(hash, error).await,
+                None => Err(error),
+            };
         }
-        let content =
-            request.reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        let mut content = request.content;
+        content.remove("redacts");
         let draft = Draft {
             sender: request.sender,
             event_type: TimelineEventType::RoomRedaction,
@@ -56,12 +59,27 @@ impl Rooms {
     }
 }
 
+/// Events that keep so little when redacted that the room would not be the same: its type and
+/// whether other servers may join; which servers are kept out.
+const LASTING: [&str; 2] = ["m.room.create", "m.room.server_acl"];
+
 /// Whether a client may ask for a redaction. The authorization rules let everybody send them from
 /// room version 3 on, and leave it to each server whether they apply; sending one that does not is
 /// refused.
-fn may_ask(view: &RoomView, request: &RedactRequest, target: Option<&Event>) -> bool {
+fn may_ask(
+    view: &RoomView,
+    request: &RedactRequest,
+    target: Option<&Event>,
+) -> Result<(), RoomError> {
+    if target.is_some_and(|target| LASTING.contains(&target.pdu().type_str())) {
+        return Err(RoomError::Forbidden("events of this type are not redacted"));
+    }
     let own = target.is_some_and(|target| *target.pdu().sender() == *request.sender);
-    own || view.powers().reaches(&request.sender, Level::Redact)
+    if own || view.powers().reaches(&request.sender, Level::Redact) {
+        Ok(())
+    } else {
+        Err(RoomError::Forbidden("you may not redact this event"))
+    }
 }
 
 /// What a redaction that is being staged does to its target.

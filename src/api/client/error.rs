@@ -198,8 +198,9 @@ impl From<RoomError> for ApiError {
             }
             RoomError::UnableToGrantJoin => UNABLE_TO_GRANT.with(text),
             RoomError::UnableToAuthoriseJoin => UNABLE_TO_AUTHORISE.with(text),
-            RoomError::StillInRoom | RoomError::Dropped { .. } => UNKNOWN.with(text),
-            RoomError::Limit(_) => LIMIT_EXCEEDED.with(text),
+            RoomError::StillInRoom | RoomError::Dropped { .. } | RoomError::Limit(_) => {
+                UNKNOWN.with(text)
+            }
             RoomError::Peer(_) => NO_PEER.with(text),
         }
     }

@@ -2,26 +2,19 @@
 //!
 //! Spec: client-server API, "Redactions".
 
-use room::redact::RedactRequest;
-use ruma::api::client::redact::redact_event;
+use ruma::{OwnedEventId, OwnedRoomId};
 
 use crate::{
     extract::Call,
     reply::Outcome,
-    send::{sent, txn_key},
+    send::{send_redaction, sent, txn_key},
 };
 
 /// `PUT /rooms/{roomId}/redact/{eventId}/{txnId}`.
 pub(crate) async fn redact(call: Call) -> Outcome {
-    let request: redact_event::v3::Request = call.ruma()?;
-    let txn = txn_key(&call, format!("redact/{}", request.event_id))?;
-    let request = RedactRequest {
-        sender: call.user_id()?.to_owned(),
-        room_id: request.room_id,
-        event_id: request.event_id,
-        reason: request.reason,
-        txn: Some(txn),
-    };
-    let submitted = call.state.rooms.redact(request).await?;
-    sent(&call, &submitted.event_id).await
+    let (room_id, event_id): (OwnedRoomId, OwnedEventId) =
+        (call.id("roomId")?, call.id("eventId")?);
+    let txn = txn_key(&call, format!("redact/{event_id}"))?;
+    let event_id = send_redaction(&call, room_id, Some(event_id), txn).await?;
+    sent(&call, &event_id).await
 }

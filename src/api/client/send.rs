@@ -39,11 +39,28 @@ pub(crate) fn txn_key(call: &Call, endpoint: String) -> Result<TxnKey, ApiError>
     })
 }
 
-/// What a redaction that is sent like any other event says.
+/// What a redaction says, besides what may be in any content.
 #[derive(Deserialize)]
 struct Redaction {
+    /// The event, where the redaction is sent like any other event.
     redacts: Option<OwnedEventId>,
-    reason: Option<String>,
+    #[serde(rename = "reason")]
+    _reason: Option<String>,
+}
+
+/// Redacts the event that the path or else the content names.
+pub(crate) async fn send_redaction(
+    call: &Call,
+    room_id: OwnedRoomId,
+    event_id: Option<OwnedEventId>,
+    txn: TxnKey,
+) -> Result<OwnedEventId, ApiError> {
+    let Redaction { redacts, .. } = call.json()?;
+    let event_id =
+        event_id.or(redacts).ok_or_else(|| MISSING_PARAM.with("missing parameter redacts"))?;
+    let (sender, content, txn) = (call.user_id()?.to_owned(), call.object()?, Some(txn));
+    let request = RedactRequest { sender, room_id, event_id, content, txn };
+    Ok(call.state.rooms.redact(request).await?.event_id)
 }
 
 /// `PUT /rooms/{roomId}/send/{eventType}/{txnId}`.
@@ -51,18 +68,15 @@ pub(crate) async fn send(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
     let content = call.content()?;
     let event_type = call.text("eventType")?;
-    let txn = Some(txn_key(&call, format!("send/{event_type}"))?);
+    let txn = txn_key(&call, format!("send/{event_type}"))?;
     let event_type = TimelineEventType::from(event_type);
-    let rooms = &call.state.rooms;
-    let submitted = if event_type == TimelineEventType::RoomRedaction {
-        let Redaction { redacts, reason } = call.json()?;
-        let event_id = redacts.ok_or_else(|| MISSING_PARAM.with("missing parameter redacts"))?;
-        let sender = call.user_id()?.to_owned();
-        rooms.redact(RedactRequest { sender, room_id, event_id, reason, txn }).await?
-    } else {
-        let draft = draft(&call, event_type, None, content)?;
-        rooms.submit(Submission { room_id, draft, timestamp_ms: None, txn }).await?
-    };
+    if event_type == TimelineEventType::RoomRedaction {
+        let event_id = send_redaction(&call, room_id, None, txn).await?;
+        return sent(&call, &event_id).await;
+    }
+    let draft = draft(&call, event_type, None, content)?;
+    let submission = Submission { room_id, draft, timestamp_ms: None, txn: Some(txn) };
+    let submitted = call.state.rooms.submit(submission).await?;
     sent(&call, &submitted.event_id).await
 }
 

@@ -6,7 +6,10 @@ use serde_json::json;
 use store::room::keys;
 
 use super::world::{each_version, each_world, other, own, room_of, user};
-use crate::{Membership, RoomError, create::CreateRoom};
+use crate::{
+    Membership, RoomError,
+    create::{CreateRoom, InitialState},
+};
 
 #[tokio::test]
 async fn a_room_of_every_version_can_be_created_joined_and_talked_in() {
@@ -108,9 +111,15 @@ async fn leaving_forgetting_and_coming_back() {
         assert_eq!(world.rooms.joined_rooms(&bob).await.unwrap(), std::slice::from_ref(&room));
         let still = world.rooms.forget(&bob, &room).await;
         assert!(matches!(still, Err(RoomError::StillInRoom)));
+        let said = world.say(&alice, &room, "hello").await;
         let left = world.leave(&bob, &room).await.unwrap();
         assert_eq!(world.leave(&bob, &room).await.unwrap().event_id, left.event_id);
+        world.read(&bob, &room, &said).await.unwrap();
         world.rooms.forget(&bob, &room).await.unwrap();
+        for event in [&said, &joined.event_id, &left.event_id] {
+            let gone = world.read(&bob, &room, event).await;
+            assert!(matches!(gone, Err(RoomError::EventNotFound)));
+        }
         let number = world.rooms.inner.find_user(&bob).await.unwrap().unwrap();
         let entry = world.rooms.memberships(number).await.unwrap();
         let entry = entry.values().next().unwrap();
@@ -119,6 +128,7 @@ async fn leaving_forgetting_and_coming_back() {
         world.join(&bob, &room).await.unwrap();
         let entry = world.rooms.memberships(number).await.unwrap();
         assert!(!entry.values().next().unwrap().forgotten);
+        world.read(&bob, &room, &said).await.unwrap();
     })
     .await;
 }
@@ -172,6 +182,53 @@ async fn everything_asked_for_at_creation_is_there() {
         let member = keys::member_key(world.rooms.inner.find_user(&bob).await.unwrap().unwrap());
         let view = world.rooms.find(&room).await.unwrap().unwrap().view();
         assert!(view.state_event(member).is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_room_can_begin_with() {
+    each_version(async |world, rules| {
+        let alice = user("alice");
+        let create = async |event_type: &str, content: serde_json::Value| {
+            let state = InitialState {
+                event_type: event_type.to_owned(),
+                state_key: String::new(),
+                content: serde_json::value::to_raw_value(&content).unwrap(),
+            };
+            let request = CreateRoom {
+                version: Some(rules.version()),
+                alias_localpart: Some(format!("first{}", rules.id)),
+                initial_state: vec![state],
+                ..room_of(&alice, RoomPreset::PrivateChat)
+            };
+            world.rooms.create(request).await
+        };
+        let twice = create("m.room.create", json!({ "type": "m.space" })).await;
+        assert!(matches!(twice, Err(RoomError::InvalidRoomState(_))));
+        let named = |localpart: &str| json!({ "alias": format!("#{localpart}:example.org") });
+        let foreign = create("m.room.canonical_alias", named("other")).await;
+        assert!(matches!(foreign, Err(RoomError::BadAlias(_))));
+        let own = format!("first{}", rules.id);
+        let room = create("m.room.canonical_alias", named(&own)).await.unwrap();
+        let again = world.set_state(&alice, &room, "m.room.create", json!({})).await;
+        assert!(matches!(again, Err(RoomError::Forbidden(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_too_long() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let (fits, long) = ("x".repeat(255), "x".repeat(256));
+        world.submit(&alice, &room, (&fits, Some(&fits), json!({}))).await.unwrap();
+        for (event_type, state_key) in [(&long, &fits), (&fits, &long)] {
+            let refused =
+                world.submit(&alice, &room, (event_type, Some(state_key), json!({}))).await;
+            assert!(matches!(refused, Err(RoomError::TooLarge)));
+        }
     })
     .await;
 }

@@ -76,7 +76,7 @@ async fn a_redaction_before_its_target_redacts_it_when_it_comes() {
             sender: alice.clone(),
             room_id: room.clone(),
             event_id: said.clone(),
-            reason: None,
+            content: serde_json::Map::new(),
             txn: None,
         };
         let original = network.take_parcel(&said);

@@ -10,6 +10,7 @@ use crate::{
     query::{
         ContextRequest, Direction, MembersRequest, MessagesRequest, PageToken, Point, Reading,
     },
+    redact::RedactRequest,
 };
 
 fn request(direction: Direction, from: Option<Point>, limit: usize) -> MessagesRequest {
@@ -190,12 +191,29 @@ async fn a_repeated_transaction_id_is_the_same_event_also_after_a_restart() {
         let again = restarted.submit(submission("one", "a")).await.unwrap();
         assert_eq!(first.event_id, again.event_id);
         let more = restarted.submit(submission("two", "c")).await.unwrap();
+        let redaction = || RedactRequest {
+            sender: alice.clone(),
+            room_id: room.clone(),
+            event_id: first.event_id.clone(),
+            content: serde_json::Map::new(),
+            txn: Some(TxnKey { endpoint: "redact".to_owned(), ..submission("", "r").txn.unwrap() }),
+        };
+        let redacted = restarted.redact(redaction()).await.unwrap();
         let reading = Reading { user: &alice, device: Some(device), room_id: &room };
         let seen = restarted.event(reading, &more.event_id).await.unwrap();
         assert_eq!(seen.transaction_id.as_deref(), Some("c"));
         let reading = Reading { device: Some(device_id!("OTHER")), ..reading };
         let seen = restarted.event(reading, &more.event_id).await.unwrap();
         assert_eq!(seen.transaction_id, None);
+        // Whoever may not send any more still learns what came of what was sent.
+        world.leave(&alice, &room).await.unwrap();
+        let restarted = crate::testing::rooms(world.rooms.inner.setup.store.clone());
+        let again = restarted.submit(submission("one", "a")).await.unwrap();
+        assert_eq!(first.event_id, again.event_id);
+        let again = restarted.redact(redaction()).await.unwrap();
+        assert_eq!(redacted.event_id, again.event_id);
+        let refused = restarted.submit(submission("one", "d")).await;
+        assert!(matches!(refused, Err(RoomError::Denied(_))));
     })
     .await;
 }

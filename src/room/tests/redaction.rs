@@ -1,6 +1,8 @@
 //! Redactions.
 
 use ruma::api::client::room::create_room::v3::RoomPreset;
+use serde_json::{Map, from_value, json};
+use store::numbers::CREATE;
 
 use super::world::{each_version, each_world, room_of, user};
 use crate::{RoomError, redact::RedactRequest};
@@ -17,7 +19,8 @@ async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
             sender: alice.clone(),
             room_id: room.clone(),
             event_id: said.clone(),
-            reason: Some("no secrets".to_owned()),
+            content: from_value(json!({ "reason": "no secrets", "org.example.by": "a bot" }))
+                .unwrap(),
             txn: None,
         };
         let redaction = world.rooms.redact(request).await.unwrap().event_id;
@@ -30,6 +33,7 @@ async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
             let because = &seen["unsigned"]["redacted_because"];
             assert_eq!(because["event_id"], redaction.as_str());
             assert_eq!(because["content"]["reason"], "no secrets");
+            assert_eq!(because["content"]["org.example.by"], "a bot");
         }
     })
     .await;
@@ -47,7 +51,7 @@ async fn others_events_can_be_redacted_only_with_power() {
             sender: bob.clone(),
             room_id: room.clone(),
             event_id: event.to_owned(),
-            reason: None,
+            content: Map::new(),
             txn: None,
         };
         let refused = world.rooms.redact(request(&by_alice)).await;
@@ -57,6 +61,32 @@ async fn others_events_can_be_redacted_only_with_power() {
             !world.rooms.inner.find_event(&by_alice).await.unwrap().unwrap().body.is_redacted()
         );
         assert!(world.rooms.inner.find_event(&by_bob).await.unwrap().unwrap().body.is_redacted());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_makes_the_room_is_not_redacted() {
+    each_version(async |world, rules| {
+        let alice = user("alice");
+        let room = world.public_room(&alice, rules).await;
+        let acl = json!({ "allow": ["*"], "deny": ["evil.example"] });
+        let acl = world.set_state(&alice, &room, "m.room.server_acl", acl).await.unwrap();
+        let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+        let create = view.state_pdu(CREATE).unwrap().event_id().to_owned();
+        for event_id in [create, acl] {
+            let request = RedactRequest {
+                sender: alice.clone(),
+                room_id: room.clone(),
+                event_id: event_id.clone(),
+                content: Map::new(),
+                txn: None,
+            };
+            let refused = world.rooms.redact(request).await;
+            assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+            let event = world.rooms.inner.find_event(&event_id).await.unwrap().unwrap();
+            assert!(!event.body.is_redacted());
+        }
     })
     .await;
 }

@@ -53,6 +53,16 @@ async fn wrong_rooms() {
         ask(json!({ "initial_state": [{}] })).await.is(400, "M_MISSING_PARAM");
         let third_party = json!({ "invite_3pid": [{ "medium": "email" }] });
         ask(third_party).await.is(403, "M_THREEPID_DENIED");
+        // Nobody is to wait and try the same again.
+        let many = (0..300).map(|number| format!("@guest{number}:example.org"));
+        ask(json!({ "invite": many.collect::<Vec<_>>() })).await.is(400, "M_UNKNOWN");
+        ask(json!({ "room_alias_name": "two words" })).await.is(400, "M_INVALID_PARAM");
+        let first = |kind: &str, content: Value| {
+            json!({ "initial_state": [{ "type": kind, "content": content }] })
+        };
+        let foreign = json!({ "alias": "#nowhere:example.org" });
+        ask(first("m.room.canonical_alias", foreign)).await.is(400, "M_BAD_ALIAS");
+        ask(first("m.room.create", json!({}))).await.is(400, "M_INVALID_ROOM_STATE");
         let joined = alice.get("joined_rooms").await.ok();
         assert_eq!(joined, json!({ "joined_rooms": [] }));
     })
