@@ -12,6 +12,7 @@ pub mod account_data;
 mod cache;
 mod context;
 mod deactivate;
+mod departure;
 pub mod device;
 pub mod directory;
 mod due;

@@ -24,6 +24,7 @@ use ruma::{UserId, presence::PresenceState};
 
 use crate::{
     Context, Ephemeral, Error, Requester, RoomAccess,
+    departure::hear_departures,
     due::Due,
     ephemeral::EphemeralChange,
     presence_record::{Record, Records, Shown},
@@ -52,7 +53,11 @@ impl Presence {
     /// Everybody is offline.
     pub fn new(context: Context, rooms: Arc<dyn RoomAccess>, ephemeral: Ephemeral) -> Self {
         let (records, due) = (Mutex::default(), Due::new());
-        Self { inner: Arc::new(Inner { context, rooms, ephemeral, records, due }) }
+        let inner = Arc::new(Inner { context, rooms, ephemeral, records, due });
+        hear_departures(&inner.context.store, &inner, |inner, user, room| {
+            inner.records.lock().leave(user, room);
+        });
+        Self { inner }
     }
 
     fn is_enabled(&self) -> bool {

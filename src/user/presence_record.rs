@@ -38,7 +38,7 @@ pub struct UserPresence {
     pub currently_active: bool,
     /// The ephemeral counter of the last change.
     pub changed: u64,
-    /// The rooms that she was joined to at that change.
+    /// The rooms that she was joined to at that change, without those that she left since.
     pub rooms: Arc<[RoomNumber]>,
 }
 
@@ -239,6 +239,15 @@ impl Records {
             let before = std::mem::replace(&mut record.changed, counter);
             self.by_change.remove(&before);
             self.by_change.insert(counter, user);
+        }
+    }
+
+    /// Hides a user from those who are in a room that she left.
+    pub(crate) fn leave(&mut self, user: UserNumber, room: RoomNumber) {
+        if let Some(record) = self.users.get_mut(&user)
+            && record.rooms.contains(&room)
+        {
+            record.rooms = record.rooms.iter().copied().filter(|other| *other != room).collect();
         }
     }
 

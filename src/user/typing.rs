@@ -1,7 +1,8 @@
 //! Who is typing where. In memory only.
 //!
 //! Invariant: a room stays known after its last typist stopped, so that readers hear of it; the
-//! rooms that were quiet for the longest time are forgotten beyond [`MAX_ROOMS`].
+//! rooms that were quiet for the longest time are forgotten beyond [`MAX_ROOMS`]. Whoever leaves a
+//! room stops typing there.
 //!
 //! Spec: client-server API, "Typing Notifications".
 
@@ -11,11 +12,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::number::RoomNumber;
+use proto::number::{RoomNumber, UserNumber};
 use ruma::{OwnedUserId, RoomId};
 
 use crate::{
-    Context, Ephemeral, Error, Requester, RoomAccess, due::Due, ephemeral::EphemeralChange,
+    Context, Ephemeral, Error, Requester, RoomAccess, departure::hear_departures, due::Due,
+    ephemeral::EphemeralChange,
 };
 
 /// Rooms whose typists are remembered.
@@ -49,11 +51,17 @@ struct State {
 
 #[derive(Default)]
 struct Room {
-    /// Until when each types.
-    typists: Vec<(OwnedUserId, u64)>,
+    typists: Vec<Typist>,
     /// What readers were told.
     shown: Arc<[OwnedUserId]>,
     changed: u64,
+}
+
+/// Who types, and until when unless she says so again.
+struct Typist {
+    user: UserNumber,
+    user_id: OwnedUserId,
+    until: u64,
 }
 
 /// The typing users of a room.
@@ -71,7 +79,11 @@ impl Typing {
     /// Nobody types anywhere.
     pub fn new(context: Context, rooms: Arc<dyn RoomAccess>, ephemeral: Ephemeral) -> Self {
         let (state, due) = (Mutex::default(), Due::new());
-        Self { inner: Arc::new(Inner { context, rooms, ephemeral, state, due }) }
+        let inner = Arc::new(Inner { context, rooms, ephemeral, state, due });
+        hear_departures(&inner.context.store, &inner, |inner, user, room| {
+            Self { inner: Arc::clone(inner) }.left(user, room);
+        });
+        Self { inner }
     }
 
     /// Starts (for `timeout_ms`, at most two minutes) or stops.
@@ -86,27 +98,35 @@ impl Typing {
         let until = timeout_ms
             .filter(|timeout_ms| *timeout_ms > 0)
             .map(|timeout_ms| self.inner.context.now_ms() + timeout_ms.min(MAX_TIMEOUT_MS));
-        let user_id = requester.user_id();
+        let user = requester.user();
         self.change(room, |typists| {
-            typists.retain(|(typist, _)| typist != user_id);
+            typists.retain(|typist| typist.user != user);
             if let Some(until) = until
                 && typists.len() < MAX_TYPISTS
             {
-                typists.push((user_id.to_owned(), until));
+                typists.push(Typist { user, user_id: requester.user_id().to_owned(), until });
             }
         });
         Ok(())
     }
 
+    /// Stops somebody who left the room.
+    fn left(&self, user: UserNumber, room: RoomNumber) {
+        let is_typing = |room: &Room| room.typists.iter().any(|typist| typist.user == user);
+        if self.inner.state.lock().rooms.get(&room).is_some_and(is_typing) {
+            self.change(room, |typists| typists.retain(|typist| typist.user != user));
+        }
+    }
+
     /// Changes the typists of a room, and tells readers if they are others now.
-    fn change(&self, room: RoomNumber, change: impl FnOnce(&mut Vec<(OwnedUserId, u64)>)) {
+    fn change(&self, room: RoomNumber, change: impl FnOnce(&mut Vec<Typist>)) {
         self.inner.ephemeral.publish(|counter| {
             let mut state = self.inner.state.lock();
             let entry = state.rooms.entry(room).or_default();
             change(&mut entry.typists);
-            self.inner.due.set(room, entry.typists.iter().map(|(_, until)| *until).min());
+            self.inner.due.set(room, entry.typists.iter().map(|typist| typist.until).min());
             let mut users: Vec<OwnedUserId> =
-                entry.typists.iter().map(|(typist, _)| typist.clone()).collect();
+                entry.typists.iter().map(|typist| typist.user_id.clone()).collect();
             users.sort_unstable();
             if *entry.shown == *users {
                 if entry.changed == 0 {
@@ -138,7 +158,7 @@ impl Typing {
     /// Stops those whose time is over.
     pub(crate) fn expire(&self, now_ms: u64) {
         while let Some(room) = self.inner.due.take(now_ms) {
-            self.change(room, |typists| typists.retain(|(_, until)| *until > now_ms));
+            self.change(room, |typists| typists.retain(|typist| typist.until > now_ms));
         }
     }
 

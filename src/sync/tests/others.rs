@@ -134,6 +134,32 @@ async fn typing_is_told_while_it_goes_on() {
     .await;
 }
 
+#[tokio::test]
+async fn whoever_leaves_stops_typing() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await;
+        let (bob, carol) = (world.register("bob").await, world.register("carol").await);
+        let room = alice.create().await;
+        for client in [&bob, &carol] {
+            client.join(&room).await;
+            let typing = world.parts.typing.clone();
+            typing.set(&client.requester, &room, Some(30_000)).await.unwrap();
+        }
+        alice.sync().await;
+        bob.leave(&room).await;
+        let answer = alice.sync().await;
+        assert_eq!(timeline(joined(&answer, &room)), ["leave bob"]);
+        let told = ephemeral(&answer, &room, "m.typing");
+        assert_eq!(told, Some(&json!({"user_ids": ["@carol:example.org"]})));
+        alice.ban(&carol, &room).await;
+        let answer = alice.sync().await;
+        assert_eq!(ephemeral(&answer, &room, "m.typing"), Some(&json!({"user_ids": []})));
+        alice.since = None;
+        assert_eq!(ephemeral(&alice.sync().await, &room, "m.typing"), None);
+    })
+    .await;
+}
+
 /// Who is how, in an answer.
 fn presence(answer: &Value) -> Vec<(String, String)> {
     let events = answer["presence"]["events"].as_array();
@@ -175,6 +201,30 @@ async fn presence_is_told_to_those_who_share_a_room() {
         dave.join(&room).await;
         assert_eq!(presence(&alice.sync().await), [is("dave")]);
         assert_eq!(presence(&alice.sync().await), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn presence_is_not_told_to_those_who_share_no_room_any_more() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let (room, other) = (alice.create().await, alice.create().await);
+        for room in [&room, &other] {
+            bob.join(room).await;
+        }
+        let set = world.parts.presence.set(&bob.requester, PresenceState::Online, None);
+        set.await.unwrap();
+        let mut told = async || {
+            alice.since = None;
+            let answer = alice.sync().await;
+            presence(&answer).iter().any(|(user, _)| user == "@bob:example.org")
+        };
+        bob.leave(&room).await;
+        assert!(told().await, "they share another room");
+        bob.leave(&other).await;
+        assert!(!told().await);
     })
     .await;
 }
