@@ -16,6 +16,10 @@ use store::{
 
 use crate::{Error, Sessions, session::MAX_DEVICE_NAME};
 
+/// Devices that are looked for in one change: a request can name thousands, and everybody else
+/// waits for a change.
+const DELETED_AT_ONCE: usize = 100;
+
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -108,16 +112,19 @@ impl Sessions {
         devices: Vec<OwnedDeviceId>,
     ) -> Result<(), Error> {
         let user = self.inner.context.load_user(user_id).await?;
-        let sessions = self.clone();
-        let work = move |txn: &mut WriteTxn<'_>| {
-            for device in &devices {
-                if let Some(row) = rows::find(txn, user, device)? {
-                    sessions.delete_one(txn, row.number)?;
+        for some in devices.chunks(DELETED_AT_ONCE) {
+            let (sessions, some) = (self.clone(), some.to_vec());
+            let work = move |txn: &mut WriteTxn<'_>| {
+                for device in &some {
+                    if let Some(row) = rows::find(txn, user, device)? {
+                        sessions.delete_one(txn, row.number)?;
+                    }
                 }
-            }
-            Ok(())
-        };
-        self.inner.context.store.write(work).await
+                Ok::<_, Error>(())
+            };
+            self.inner.context.store.write(work).await?;
+        }
+        Ok(())
     }
 
     /// Deletes all devices of a user but one.

@@ -245,6 +245,28 @@ async fn devices_are_renamed_and_deleted() {
 }
 
 #[tokio::test]
+async fn many_devices_are_deleted_in_several_changes() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let alice = world.someone("alice").await;
+        let own = alice.session.device_id.clone();
+        let nobodys = |from: usize| (from..from + 150).map(|number| format!("D{number}").into());
+        // One more device in each hundred.
+        let mut devices = vec![own];
+        for _ in 0..2 {
+            let session = NewSession::default();
+            let opened = world.sessions.open(&alice.user_id, session).await.unwrap();
+            devices.extend(nobodys(devices.len()));
+            devices.push(opened.device_id);
+        }
+        assert_eq!(world.sessions.list_devices(&alice.user_id).await.unwrap().len(), 3);
+        world.sessions.delete_devices(&alice.user_id, devices).await.unwrap();
+        assert_eq!(world.sessions.list_devices(&alice.user_id).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn log_in_by_password() {
     for_each_engine(|store| async move {
         let world = World::new(store).await;
