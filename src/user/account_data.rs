@@ -9,7 +9,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use proto::number::RoomNumber;
 use ruma::{OwnedUserId, RoomId};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 use store::{
     Snapshot, WriteTxn,
     user::{account_data as rows, change::AccountDataChange},
@@ -160,10 +160,12 @@ fn check_content(content: &RawValue) -> Result<(), Error> {
     if content.get().len() > MAX_CONTENT_BYTES {
         return Err(Error::TooLarge("the account data is too large"));
     }
-    if !content.get().trim_start().starts_with('{') {
-        return Err(Error::BadJson("the content is not an object".to_owned()));
+    // Read as a whole, since half a character or a number beyond all bounds hides within a text that
+    // looks like JSON, and would stand in every answer that carries it.
+    match serde_json::from_str::<Map<String, Value>>(content.get()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::BadJson(format!("the content is no object: {error}"))),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -108,6 +108,11 @@ async fn what_the_server_manages_is_refused() {
             let refused = world.account_data.remove(&alice.requester, None, kind).await;
             assert!(matches!(refused, Err(Error::ManagedAccountData)));
         }
+        for nonsense in [r#"{"a":"\ud800"}"#, r#"{"\udc00":1}"#, r#"{"a":1e999}"#, "[]", "5"] {
+            let content = RawValue::from_string(nonsense.to_owned()).unwrap();
+            let refused = world.account_data.set(&alice.requester, None, "m.x", content).await;
+            assert!(matches!(refused, Err(Error::BadJson(_))), "{nonsense}");
+        }
         let refused = set(&world, &alice, "m.x", json!([])).await;
         assert!(matches!(refused, Err(Error::BadJson(_))));
         let refused = set(&world, &alice, "m.x", json!({"a": "x".repeat(1 << 20)})).await;
@@ -147,7 +152,7 @@ async fn tags_are_changed_one_by_one() {
         let favourite = json!({"order": 0.5}).as_object().cloned().unwrap();
         let (one, two) = tokio::join!(
             data.set_tag(&alice.requester, old, "m.favourite", favourite),
-            data.set_tag(&alice.requester, old, "u.work", serde_json::Map::new())
+            data.set_tag(&alice.requester, old, "u.work", Map::new())
         );
         one.and(two).unwrap();
         let tags = data.list_tags(&alice.requester, old).await.unwrap();
@@ -157,7 +162,7 @@ async fn tags_are_changed_one_by_one() {
         data.remove_tag(&alice.requester, old, "u.work").await.unwrap();
         assert_eq!(store.position(), before);
         let long = "x".repeat(256);
-        let refused = data.set_tag(&alice.requester, old, &long, serde_json::Map::new());
+        let refused = data.set_tag(&alice.requester, old, &long, Map::new());
         assert!(matches!(refused.await, Err(Error::InvalidParam(_))));
 
         let direct = json!({"@bob:example.org": [old], "@carol:example.org": []});

@@ -82,8 +82,9 @@ pub(crate) async fn deactivate(call: Call) -> Outcome {
     let body = uia::authorize(&call).await?;
     let request: Deactivate = from_object(body)?;
     call.state.accounts.deactivate(call.user_id()?, request.erase).await?;
-    // The server knows no third-party identifiers, so there was nothing to unbind.
-    reply::json(&Deactivated { id_server_unbind_result: "no-support" })
+    // The server knows no third-party identifiers, and where there is nothing to unbind it must say
+    // that this has succeeded.
+    reply::json(&Deactivated { id_server_unbind_result: "success" })
 }
 
 /// The answer of `/account/3pid`.

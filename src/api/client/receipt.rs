@@ -19,6 +19,9 @@ use crate::{
 
 /// `POST /rooms/{roomId}/receipt/{receiptType}/{eventId}`.
 pub(crate) async fn set(call: Call) -> Outcome {
+    if call.object()?.get("thread_id").is_some_and(|thread| !thread.is_string()) {
+        return Err(INVALID_PARAM.with("thread_id is not a text"));
+    }
     let create_receipt::v3::Request { room_id, receipt_type, event_id, thread, .. } =
         call.ruma()?;
     let known = [ReceiptThread::Unthreaded, ReceiptThread::Main];

@@ -49,7 +49,7 @@ async fn a_deactivated_account_is_gone() {
         bob.join(&room).await;
         let body = json!({ "auth": auth(&bob, PASSWORD), "erase": true });
         let answer = bob.post("account/deactivate", &body).await.ok();
-        assert_eq!(answer["id_server_unbind_result"], "no-support");
+        assert_eq!(answer["id_server_unbind_result"], "success");
         bob.get("account/whoami").await.is(401, "M_UNKNOWN_TOKEN");
         log_in_again(&bob, PASSWORD).await.is(403, "M_USER_DEACTIVATED");
         let taken = json!({ "username": "bob", "auth": { "type": "m.login.dummy" } });

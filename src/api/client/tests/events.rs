@@ -162,8 +162,10 @@ async fn typing_and_receipts() {
             alice.post(&receipt(kind), &json!({})).await.ok();
         }
         alice.post(&receipt("m.read"), &json!({ "thread_id": "main" })).await.ok();
-        let wrong = json!({ "thread_id": "x" });
-        alice.post(&receipt("m.read"), &wrong).await.is(400, "M_INVALID_PARAM");
+        for wrong in [json!("x"), json!(""), json!(5), json!(null)] {
+            let wrong = json!({ "thread_id": wrong });
+            alice.post(&receipt("m.read"), &wrong).await.is(400, "M_INVALID_PARAM");
+        }
         alice.post(&receipt("m.unread"), &json!({})).await.is(400, "M_INVALID_PARAM");
         let main = json!({ "thread_id": "main" });
         alice.post(&receipt("m.fully_read"), &main).await.is(400, "M_INVALID_PARAM");
