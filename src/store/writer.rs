@@ -100,11 +100,7 @@ impl Writer {
                 self.publish(outcome);
             }
             Err(error) => {
-                if matches!(error, Error::Full(_)) {
-                    pulse::tell_full(true);
-                }
-                self.shared.meters.failed_groups.increment();
-                tracing::error!(%error, changes = jobs.len(), "a group of changes failed");
+                self.note_failure(&error, jobs.len());
                 for job in &mut jobs {
                     job.refuse(error.clone());
                 }
@@ -113,6 +109,21 @@ impl Writer {
         for job in jobs {
             job.answer();
         }
+    }
+
+    /// Counts and logs that a group has failed.
+    fn note_failure(&self, error: &Error, changes: usize) {
+        // Whoever asked for a change expects this one: an engine that hears of it only at the end
+        // of the group is no worse off than one that refuses the statement.
+        if matches!(error, Error::Exists(_) | Error::Moved) {
+            tracing::debug!(%error, "a change met what is there already");
+            return;
+        }
+        if matches!(error, Error::Full(_)) {
+            pulse::tell_full(true);
+        }
+        self.shared.meters.failed_groups.increment();
+        tracing::error!(%error, changes, "a group of changes failed");
     }
 
     /// Runs a group until it is committed or has failed.

@@ -105,6 +105,7 @@ async fn a_key_that_is_there_fails_the_change() {
             .await;
         assert!(matches!(twice, Err(Error::Exists(_))), "{twice:?}");
         assert_eq!(table::numbers(&store).await, [1]);
+        assert_eq!(store.stats().failed_groups, 0, "it is no failure of the store");
         table::assert_no_gaps(&store).await;
     })
     .await;
