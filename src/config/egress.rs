@@ -17,7 +17,7 @@ use std::{
 use nix::unistd::{AccessFlags, access};
 
 use crate::{
-    Entry, Environment, Problem, Problems, Source, fragment, layer,
+    Credentials, Entry, Environment, Problem, Problems, Source, fragment, layer,
     reader::{Context, Found, Reader},
     secret::SecretPlaces,
     section::{
@@ -80,7 +80,11 @@ pub fn load_egress(source: &Source, environment: &Environment) -> Result<EgressC
     }
     table.retain(|key, _| [SECTION, "log", SANDBOX].contains(&key.as_str()));
     // No secret is asked for, so that it does not matter where they would be.
-    let context = Context::new(SecretPlaces { credentials: None, configuration: PathBuf::new() });
+    let context = Context::new(SecretPlaces {
+        credentials: Credentials::default(),
+        configuration: PathBuf::new(),
+        are_left: true,
+    });
     let mut top = Reader::new(&context, &table);
     let egress = egress::read(&mut top.section(SECTION));
     let log = log::read(&mut top.section("log"));

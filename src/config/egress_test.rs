@@ -32,7 +32,7 @@ impl Machine {
     fn environment(&self) -> Environment {
         Environment {
             directories: vec![self.0.path().to_owned()],
-            credentials: None,
+            credentials: Credentials::default(),
             state_directory: None,
             broker: Some(PathBuf::from("/run/broker.sock")),
         }

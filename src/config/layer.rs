@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::problem::Problem;
+use crate::{
+    credential::{Credentials, Service},
+    problem::Problem,
+};
 
 /// Name of the main file.
 pub const MAIN_FILE: &str = "homeserver.toml";
@@ -35,8 +38,8 @@ pub enum Source {
 pub struct Environment {
     /// Directories of the system's layers, strongest first.
     pub directories: Vec<PathBuf>,
-    /// `$CREDENTIALS_DIRECTORY`.
-    pub credentials: Option<PathBuf>,
+    /// Where credentials are: `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Credentials,
     /// `$STATE_DIRECTORY`.
     pub state_directory: Option<PathBuf>,
     /// `$MATRIX_HOMESERVER_EGRESS`: the socket of the broker that connects for this process.
@@ -55,11 +58,24 @@ impl Environment {
             directories: ["/etc", "/run", "/usr/lib"]
                 .map(|root| Path::new(root).join("matrix-homeserver"))
                 .into(),
-            credentials: first("CREDENTIALS_DIRECTORY"),
+            credentials: first("CREDENTIALS_DIRECTORY").map(Credentials::from).unwrap_or_default(),
             state_directory: first("STATE_DIRECTORY"),
             // Empty is how a drop-in unsets it.
             broker: std::env::var_os(BROKER).filter(|path| !path.is_empty()).map(Into::into),
         }
+    }
+
+    /// The same for a command of the administrator's, which is no part of the service: what the
+    /// service manager gives to the service that goes by `source`, and not to the command.
+    pub fn of_administrator(source: &Source) -> Self {
+        let mut environment = Self::of_process();
+        let Some(service) = Service::of(source) else { return environment };
+        if environment.credentials == Credentials::default() {
+            environment.credentials = Credentials::of_service(Path::new("/"), &service);
+        }
+        environment.state_directory =
+            environment.state_directory.or_else(|| service.state_directory());
+        environment
     }
 
     /// The directories of the layers, strongest first.

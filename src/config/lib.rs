@@ -5,6 +5,7 @@
 //! else [`Fixed`]. Other crates never see these types: each has settings of its own, which the
 //! daemon makes from them.
 
+mod credential;
 mod egress;
 mod fragment;
 mod layer;
@@ -29,6 +30,7 @@ mod section_test;
 
 use std::path::PathBuf;
 
+pub use credential::Credentials;
 pub use egress::{EgressConfig, load_egress};
 pub use layer::{BROKER, Environment, FRAGMENTS, MAIN_FILE, Source};
 pub use problem::{Problem, Problems};
@@ -133,6 +135,7 @@ pub struct Config {
     pub listeners: Listeners,
     entries: Vec<Entry>,
     files: Vec<PathBuf>,
+    encrypted: Vec<PathBuf>,
 }
 
 impl Config {
@@ -145,6 +148,12 @@ impl Config {
     /// them again.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Those of them that are encrypted credentials, which only the service manager can read: they
+    /// were taken as they are.
+    pub fn encrypted(&self) -> &[PathBuf] {
+        &self.encrypted
     }
 
     /// The configuration in force as TOML, secrets masked; with `origins`, each line says where its
@@ -170,6 +179,23 @@ fn problem_of(entries: &[Entry], path: &str, item: Option<usize>, reason: &str) 
 
 /// Reads and checks the whole configuration.
 pub fn load(source: &Source, environment: &Environment) -> Result<Config, Problems> {
+    load_with(source, environment, false)
+}
+
+/// The same without the files of secrets, for whoever has no use for them and may not be able to
+/// read them: what they hold is not known (see [`Secret::is_known`]).
+pub fn load_without_secrets(
+    source: &Source,
+    environment: &Environment,
+) -> Result<Config, Problems> {
+    load_with(source, environment, true)
+}
+
+fn load_with(
+    source: &Source,
+    environment: &Environment,
+    are_left: bool,
+) -> Result<Config, Problems> {
     let mut problems = Vec::new();
     let mut table = Table::new();
     let files = layer::files(source, environment, &mut problems);
@@ -180,7 +206,12 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Config, Proble
         // A file that could not be read would make its keys look missing.
         return Err(Problems(problems));
     }
-    let mut config = read(&table, source, environment)?;
+    let places = SecretPlaces {
+        credentials: environment.credentials.clone(),
+        configuration: environment.configuration_directory(source),
+        are_left,
+    };
+    let mut config = read(&table, source, (environment, places))?;
     config.files.extend(files);
     let hidden = egress::hidden(&config.entries);
     if environment.broker.is_some() && !hidden.is_empty() {
@@ -189,11 +220,12 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Config, Proble
     Ok(config)
 }
 
-fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Config, Problems> {
-    let context = Context::new(SecretPlaces {
-        credentials: environment.credentials.clone(),
-        configuration: environment.configuration_directory(source),
-    });
+fn read(
+    table: &Table,
+    source: &Source,
+    (environment, places): (&Environment, SecretPlaces),
+) -> Result<Config, Problems> {
+    let context = Context::new(places);
     let mut top = Reader::new(&context, table);
     let (identity, presentation) = server::read(&mut top, environment.state_directory.as_deref());
     let state = identity.state_directory.clone();
@@ -217,7 +249,7 @@ fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Con
     let limits = limits::read(&mut top.section("limits"));
     let sandbox = sandbox::read(&mut top.section("sandbox"));
     drop(top);
-    let Found { entries, files, problems } = context.finish();
+    let Found { entries, files, encrypted, problems } = context.finish();
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
@@ -247,5 +279,5 @@ fn read(table: &Table, source: &Source, environment: &Environment) -> Result<Con
         limits,
         log_level: level,
     };
-    Ok(Config { fixed, reloadable, listeners, entries, files })
+    Ok(Config { fixed, reloadable, listeners, entries, files, encrypted })
 }

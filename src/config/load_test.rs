@@ -8,7 +8,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Config, Environment, Source, load};
+use crate::{
+    Config, Credentials, Environment, Source, credential::Service, load, load_without_secrets,
+};
 
 /// The three directories of the system below a temporary one.
 struct Machine {
@@ -39,7 +41,7 @@ impl Machine {
     fn environment(&self) -> Environment {
         Environment {
             directories: ["etc", "run", "usr"].map(|name| self.path(name)).into(),
-            credentials: Some(self.path("credentials")),
+            credentials: self.path("credentials").into(),
             state_directory: None,
             broker: None,
         }
@@ -377,7 +379,7 @@ fn secrets_come_from_files_credentials_first() {
     assert_eq!(
         machine.problems(),
         ["etc/homeserver.toml:4: `registration.shared_secret_file` cannot take etc/name: \
-         No such file or directory (os error 2)"]
+         No such file or directory (os error 2); nor is there a credential matrix-homeserver.name"]
     );
     let secret = || machine.load().reloadable.registration.shared_secret.unwrap();
     machine.write("etc/name", "from the directory\r\n");
@@ -387,6 +389,39 @@ fn secrets_come_from_files_credentials_first() {
     assert_eq!(format!("{:?}", secret()), "Secret(***)");
     let files = ["credentials/matrix-homeserver.name", "etc/homeserver.toml"];
     assert_eq!(machine.load().files(), files.map(|name| machine.path(name)));
+}
+
+#[test]
+fn whoever_needs_no_secret_does_without() {
+    let machine = Machine::new();
+    let turn = "[turn]\nuris = [\"turn:a\"]\nshared_secret_file = \"sealed\"\n";
+    machine.write("etc/homeserver.toml", &format!("{BASE}{turn}"));
+    // What is there and cannot be read is not missing besides.
+    assert_eq!(machine.problems().len(), 1);
+    let config = load_without_secrets(&Source::System, &machine.environment()).unwrap();
+    assert!(!config.reloadable.turn.as_ref().unwrap().shared_secret.is_known());
+    assert!(config.show(false).contains("shared_secret_file = \"sealed\""));
+    machine.write("etc/sealed", "known");
+    assert!(machine.load().reloadable.turn.unwrap().shared_secret.is_known());
+    assert!(machine.load().encrypted().is_empty());
+}
+
+#[test]
+fn an_encrypted_credential_is_taken_as_it_is() {
+    let machine = Machine::new();
+    let registration = "[registration]\nshared_secret_file = \"name\"\n";
+    let listener = "[[listeners]]\ntls = { certificate = \"cert\", private_key = \"key\" }\n";
+    machine.write("etc/homeserver.toml", &format!("{BASE}{registration}{listener}"));
+    let store = |name: &str| format!("etc/credstore.encrypted/matrix-homeserver.{name}");
+    let files = [store("cert"), store("key"), store("name")];
+    for file in &files {
+        machine.write(file, "gibberish");
+    }
+    let credentials = Credentials::of_service(machine.root.path(), &Service::Main);
+    let config =
+        load(&Source::System, &Environment { credentials, ..machine.environment() }).unwrap();
+    assert_eq!(config.encrypted(), files.map(|file| machine.path(&file)));
+    assert!(!config.reloadable.registration.shared_secret.unwrap().is_known());
 }
 
 #[test]

@@ -73,6 +73,7 @@ struct Unknown {
 pub(crate) struct Context {
     pub(crate) places: SecretPlaces,
     files: RefCell<Vec<PathBuf>>,
+    encrypted: RefCell<Vec<PathBuf>>,
     problems: RefCell<Vec<Problem>>,
     entries: RefCell<Vec<Entry>>,
     unknown: RefCell<Vec<Unknown>>,
@@ -83,6 +84,7 @@ impl Context {
         Self {
             places,
             files: RefCell::default(),
+            encrypted: RefCell::default(),
             problems: RefCell::default(),
             entries: RefCell::default(),
             unknown: RefCell::default(),
@@ -98,7 +100,8 @@ impl Context {
         }
         // As somebody goes through the files to mend them.
         problems.sort_by(|left, right| place(left).cmp(&place(right)));
-        Found { entries, files: self.files.into_inner(), problems }
+        let (files, encrypted) = (self.files.into_inner(), self.encrypted.into_inner());
+        Found { entries, files, encrypted, problems }
     }
 }
 
@@ -107,6 +110,8 @@ pub(crate) struct Found {
     pub(crate) entries: Vec<Entry>,
     /// The files of secrets.
     pub(crate) files: Vec<PathBuf>,
+    /// Those that are encrypted credentials.
+    pub(crate) encrypted: Vec<PathBuf>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -244,19 +249,28 @@ impl<'a> Reader<'a> {
             self.refuse(file_key, &format!("cannot stand beside `{key}`"));
         }
         if let Some(name) = &name {
-            self.context.files.borrow_mut().push(self.places().resolve(name));
+            let file = self.file(name);
+            self.context.files.borrow_mut().push(file);
         }
-        let from_file = name.and_then(|name| match self.places().read(&name) {
-            Ok(secret) => Some(secret),
-            Err(reason) => {
+        let from_file = name.map(|name| {
+            self.places().read(&name).unwrap_or_else(|reason| {
                 self.refuse(file_key, &reason);
-                None
-            }
+                Secret::unknown()
+            })
         });
         let key = if text.is_some() { key } else { file_key };
         let secret = text.map(Secret::new).or(from_file);
         self.conceal(key, secret.clone());
         secret
+    }
+
+    /// The file that a key names by `name`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        let file = self.places().resolve(name);
+        if self.places().is_encrypted(&file) {
+            self.context.encrypted.borrow_mut().push(file.clone());
+        }
+        file
     }
 
     /// Notes the secret behind a listed key, so that a change of it can be told.

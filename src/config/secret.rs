@@ -5,10 +5,13 @@
 //! directory. No secret may lie in a file that every user can read.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
+
+use crate::credential::Credentials;
 
 /// Largest secret that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -20,6 +23,16 @@ pub struct Secret(String);
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// One that nobody could look at, which is empty as no other is.
+    pub(crate) fn unknown() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether it is known.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// The secret itself.
@@ -37,29 +50,43 @@ impl fmt::Debug for Secret {
 /// The places where secrets are looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct SecretPlaces {
-    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) credentials: Credentials,
     pub(crate) configuration: PathBuf,
+    /// Whether secrets are left where they are, unknown.
+    pub(crate) are_left: bool,
 }
 
 impl SecretPlaces {
     /// Reads the secret that a `_file` key names.
     pub(crate) fn read(&self, name: &str) -> Result<Secret, String> {
         let path = self.resolve(name);
-        read(&path).map_err(|reason| format!("cannot take {}: {reason}", path.display()))
+        if self.are_left || self.credentials.is_encrypted(&path) {
+            return Ok(Secret::unknown());
+        }
+        read(&path).map_err(|error| {
+            let reason = format!("cannot take {}: {error}", path.display());
+            if !is_credential_name(name) || path.exists() {
+                return reason;
+            }
+            format!("{reason}; nor is there a credential matrix-homeserver.{name}")
+        })
+    }
+
+    /// Whether only the service can read the file that a key names.
+    pub(crate) fn is_encrypted(&self, path: &Path) -> bool {
+        self.credentials.is_encrypted(path)
     }
 
     /// The file that a `_file` key means.
     pub(crate) fn resolve(&self, name: &str) -> PathBuf {
-        if !name.contains('/')
-            && let Some(credentials) = &self.credentials
-        {
-            let credential = credentials.join(format!("matrix-homeserver.{name}"));
-            if credential.exists() {
-                return credential;
-            }
-        }
-        self.configuration.join(name)
+        let credential = is_credential_name(name).then(|| self.credentials.find(name)).flatten();
+        credential.unwrap_or_else(|| self.configuration.join(name))
     }
+}
+
+/// Whether a key that names a file may mean a credential.
+fn is_credential_name(name: &str) -> bool {
+    !name.contains('/')
 }
 
 /// Whether every user of the machine can read a file that is there.
@@ -69,6 +96,13 @@ pub(crate) fn is_world_readable(path: &Path) -> bool {
 
 fn is_open(metadata: &fs::Metadata) -> bool {
     metadata.permissions().mode() & 0o004 != 0
+}
+
+/// What a file holds, as far as it tells the file from another; none if it cannot be read.
+pub(crate) fn contents(path: &Path) -> Option<Secret> {
+    let mut bytes = Vec::new();
+    fs::File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(Secret::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn read(path: &Path) -> Result<Secret, String> {

@@ -1,8 +1,14 @@
 //! Rules between keys, and the sample configuration and the manual against the keys that are read.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-use crate::{Config, Environment, Problems, SAMPLE, Source, load, section::listener::Resource};
+use crate::{
+    Config, Credentials, Environment, Problems, SAMPLE, Source, load, section::listener::Resource,
+};
 
 /// Loads the two required keys and `text`.
 fn load_text(text: &str) -> Result<Config, Problems> {
@@ -22,7 +28,7 @@ fn load_text(text: &str) -> Result<Config, Problems> {
     // The system's layers, whose defaults the sample and the manual tell.
     let environment = Environment {
         directories: vec![directory.path().to_owned()],
-        credentials: None,
+        credentials: Credentials::default(),
         state_directory: None,
         broker: None,
     };
@@ -91,6 +97,27 @@ fn the_database_has_one_password() {
     assert!(database.url.expose().contains("password=p"));
 }
 
+/// The driver reads a password up to the first @, wherever that stands.
+#[test]
+fn no_part_of_a_password_is_taken_for_something_else() {
+    for url in [
+        "postgresql://u:s3/cret@h/d",
+        "postgresql://u:s3?cret@h/d",
+        "postgres://u:s3@cret@h/d",
+        "postgresql:///d?host=/run&pass%77ord=s3cret",
+        "postgresql://u:s3@h/d?password=cret",
+        "postgresql:///d?password=s3&password=cret",
+    ] {
+        let reasons = reasons(&format!("[database]\nurl = \"{url}\"\n"));
+        assert_eq!(reasons.len(), 1, "{url}: {reasons:?}");
+        let told = &reasons[0];
+        assert!(told.starts_with("`database.url` ") && !told.contains("cret"), "{told}");
+    }
+    for url in ["postgresql://u:s%2F3@h/d", "postgresql://u@h/d?password=%40", "postgresql:///d"] {
+        assert!(reasons(&format!("[database]\nurl = \"{url}\"\n")).is_empty(), "{url}");
+    }
+}
+
 #[test]
 fn the_url_says_as_whom_and_with_what() {
     let url = |url: &str| {
@@ -100,7 +127,7 @@ fn the_url_says_as_whom_and_with_what() {
     for text in ["postgresql://me@h/d", "postgresql:///d?host=/run&user=me"] {
         assert!(url(text).names_user(), "{text}");
     }
-    for text in ["postgresql:///d?host=/run@x&users=me", "postgresql://h/d"] {
+    for text in ["postgresql:///d?host=/run%40x&users=me", "postgresql://h/d"] {
         assert!(!url(text).names_user(), "{text}");
     }
     let with_file = url("postgresql://h/d?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem");
@@ -291,4 +318,60 @@ fn the_manual_describes_every_key_and_no_other() {
     let keys: BTreeSet<String> =
         sample_lines().iter().map(|(header, line)| path_of(header, line)).collect();
     assert_eq!(described, keys);
+}
+
+/// The values of the manual by their keys: what stands behind "Default:" or "As in:", one for each
+/// key of the paragraph, or one for all.
+fn told_values(manual: &str) -> BTreeMap<String, toml::Value> {
+    let (mut table, mut keys, mut told) = (String::new(), Vec::new(), BTreeMap::new());
+    let mut lines = manual.lines().peekable();
+    while let Some(line) = lines.next() {
+        if let Some(header) = line.strip_prefix(".SS ") {
+            table = header.replace("\\&", "").replace('"', "").trim_matches(['[', ']']).to_owned();
+            if table.contains(' ') {
+                table.clear();
+            }
+        } else if line == ".TP" {
+            keys.clear();
+        } else if let Some(key) = line.strip_prefix(".B ").filter(|key| !key.contains([' ', '\\']))
+        {
+            keys.push(path_of(&table, &format!("{key} = ")));
+        }
+        let Some(first) = line.strip_prefix("Default: ").or_else(|| line.strip_prefix("As in: "))
+        else {
+            continue;
+        };
+        let mut text = first.to_owned();
+        while let Some(more) = lines.next_if(|line| *line != ".br") {
+            text = format!("{text} {more}");
+        }
+        let values: Vec<toml::Value> = text
+            .split("\\fB")
+            .filter_map(|part| part.split_once("\\fR"))
+            .map(|(value, _)| parse_value(&value.replace("\\-", "-")))
+            .collect();
+        assert!([1, keys.len()].contains(&values.len()), "{keys:?}: {values:?}");
+        let each = values.iter().cycle().cloned();
+        told.extend(keys.drain(..).zip(each));
+    }
+    told
+}
+
+fn parse_value(text: &str) -> toml::Value {
+    let table: toml::Table = format!("value = {text}").parse().unwrap();
+    table["value"].clone()
+}
+
+#[test]
+fn the_manual_tells_the_values_of_the_sample() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manual = fs::read_to_string(root.join("man/matrix-homeserver.toml.5")).unwrap();
+    let sample: BTreeMap<String, toml::Value> = sample_lines()
+        .iter()
+        .map(|(header, line)| {
+            let (_, value) = line.split_once(" = ").unwrap();
+            (path_of(header, line), parse_value(value))
+        })
+        .collect();
+    assert_eq!(told_values(&manual), sample);
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::{Config, Environment, SAMPLE, Source, load, unit};
+use crate::{Config, Credentials, Environment, SAMPLE, Source, load, unit};
 
 /// Two configurations that differ in one key.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub fn load_text(directory: &Path, text: &str) -> Config {
     }
     let environment = Environment {
         directories: vec![directory.to_owned()],
-        credentials: None,
+        credentials: Credentials::default(),
         state_directory: None,
         broker: None,
     };

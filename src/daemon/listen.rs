@@ -28,7 +28,8 @@ pub(crate) struct Open {
     pub(crate) listener: http::Listener,
     /// What it answers.
     pub(crate) listening: Listening,
-    /// Which one of the configuration it is; none of a socket that was taken by its name.
+    /// Which one of the configuration of the start it is; none of a socket that was taken by its
+    /// name.
     pub(crate) item: Option<usize>,
 }
 
@@ -44,7 +45,7 @@ impl Reading {
         Arc::clone(&self.tls)
     }
 
-    /// Which listener of the configuration it belongs to.
+    /// Which listener of the configuration of the start it belongs to.
     pub(crate) fn item(&self) -> usize {
         self.item
     }
@@ -86,6 +87,13 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
                 problems.extend(reason.map(|it| config.problem("listeners.bind", Some(item), &it)));
             }
             Ok(_) => {}
+        }
+        let is_encrypted = |files: &TlsFiles| {
+            let encrypted = config.encrypted();
+            encrypted.contains(&files.certificate) || encrypted.contains(&files.private_key)
+        };
+        if tls_files(listener).is_some_and(|files| is_encrypted(&files)) {
+            continue;
         }
         if let Some(Err(error)) = read_certificate(listener) {
             let key = "listeners.tls.certificate";

@@ -31,6 +31,9 @@ pub(crate) fn check(config: &Config) -> Result<(), Problems> {
     if let Err((key, reason)) = dial(&config.reloadable.egress) {
         problems.push(config.problem(key, None, &reason));
     }
+    if let Err(reason) = store::check_url(config.fixed.database.url.expose()) {
+        problems.push(config.problem("database.url", None, &format!("is not usable: {reason}")));
+    }
     if config.fixed.broker.is_some() && store::names_network(config.fixed.database.url.expose()) {
         let reason = format!(
             "leads over the network, {}; use PostgreSQL's unix socket, as in \

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use config::{Environment, Source};
+use config::{Credentials, Environment, Source};
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn configured(text: &str) -> Config {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let environment = Environment {
         directories: Vec::new(),
-        credentials: None,
+        credentials: Credentials::default(),
         state_directory: None,
         broker: None,
     };

@@ -47,7 +47,7 @@ pub use proto::number::{
     EventNumber, Position, RoomNumber, ServerNumber, StateGroup, StateKeyNumber, UserNumber,
 };
 pub use pulse::{Pulse, Step};
-pub use settings::{Settings, names_network};
+pub use settings::{Settings, check_url, names_network};
 pub use shared::Listener;
 pub use snapshot::Snapshot;
 pub use stats::{CacheStats, Lookups, Opened, Stats};

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::error::OpenError;
+
 /// The store's settings, each with a bound or a time of its own.
 #[derive(Clone)]
 pub struct Settings {
@@ -45,6 +47,15 @@ impl Settings {
 /// socket or a file of this machine.
 pub fn names_network(url: &str) -> bool {
     crate::engine::postgres::url::names_network(url)
+}
+
+/// Why the store would refuse the URL without asking any database, if it would.
+pub fn check_url(url: &str) -> Result<(), String> {
+    match crate::engine::postgres::url::check(url) {
+        Err(OpenError::Url(reason)) => Err(reason),
+        Err(other) => Err(other.to_string()),
+        Ok(()) => Ok(()),
+    }
 }
 
 impl fmt::Debug for Settings {

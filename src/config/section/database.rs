@@ -164,8 +164,27 @@ fn check(url: &str) -> Result<(), &'static str> {
             _ => Err("expects an absolute path after sqlite://, as in sqlite:///var/lib/x.db"),
         };
     }
-    if url.starts_with("postgresql://") || url.starts_with("postgres://") {
-        return Ok(());
+    let Some(rest) = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"))
+    else {
+        return Err("expects sqlite:///PATH or postgresql://…");
+    };
+    check_password(rest)
+}
+
+/// Refuses what could be read in two ways, so that no part of a password is taken for something
+/// that may be shown.
+fn check_password(rest: &str) -> Result<(), &'static str> {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if rest[authority.len()..].contains('@') || authority.matches('@').count() > 1 {
+        return Err("has an @ where none can stand; in a password write @ as %40, / as %2F, \
+                    ? as %3F, or use `password_file`");
     }
-    Err("expects sqlite:///PATH or postgresql://…")
+    let (_, query) = rest.split_once('?').unwrap_or_default();
+    let names = || query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    if names().any(|name| name.contains('%')) {
+        return Err("has a parameter whose name is escaped");
+    }
+    let in_authority = authority.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let passwords = usize::from(in_authority) + names().filter(|name| *name == "password").count();
+    if passwords > 1 { Err("holds more than one password") } else { Ok(()) }
 }

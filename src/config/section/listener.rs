@@ -5,7 +5,11 @@
 
 use std::path::PathBuf;
 
-use crate::{reader::Reader, secret::is_world_readable, setting::Word};
+use crate::{
+    reader::Reader,
+    secret::{contents, is_world_readable},
+    setting::Word,
+};
 
 /// What a listener answers. `/health` is answered on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +111,11 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
     }
     let certificate = reader.required("certificate", "name the PEM file of the certificate");
     let private_key = reader.required("private_key", "name the PEM file of the private key");
-    let resolve = |name: String| reader.places().resolve(&name);
+    let resolve = |name: String| reader.file(&name);
     let files =
         TlsFiles { certificate: certificate.map(resolve)?, private_key: private_key.map(resolve)? };
+    // A renewed one mostly has the name of the old one.
+    reader.conceal("certificate", contents(&files.certificate));
     if is_world_readable(&files.private_key) {
         let file = files.private_key.display();
         let reason = format!("holds a secret, but every user can read {file}; use chmod o-r");

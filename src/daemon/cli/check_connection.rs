@@ -31,7 +31,7 @@ pub(super) struct CheckConnection {
 pub(super) fn run(arguments: &CheckConnection) -> Result<(), Failure> {
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
-        None => arguments.config.load()?.fixed.admin.socket,
+        None => arguments.config.load_public()?.fixed.admin.socket,
     };
     let (host, port) = arguments.target.clone();
     let request = Request { host, port };

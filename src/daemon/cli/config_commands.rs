@@ -1,7 +1,6 @@
 //! `config check | show | generate`.
 
 use clap::Subcommand;
-use config::Environment;
 
 use super::{ConfigArgument, generate, print};
 use crate::{failure::Failure, settings};
@@ -34,14 +33,23 @@ pub(super) enum ConfigCommand {
 pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check { config, service } => {
-            let mut environment = Environment::of_process();
+            let mut environment = config.environment();
             if service {
                 environment.broker.get_or_insert_with(|| BROKER_SOCKET.into());
             }
-            settings::check(&config::load(&config.source(), &environment)?)?;
+            let config = config::load(&config.source(), &environment)?;
+            settings::check(&config)?;
+            for file in config.encrypted() {
+                let file = file.display();
+                eprintln!(
+                    "matrix-homeserver: {file} is encrypted, what it holds was not looked at"
+                );
+            }
             print("the configuration is in order")
         }
-        ConfigCommand::Show { config, origin } => print(config.load()?.show(origin).trim_end()),
+        ConfigCommand::Show { config, origin } => {
+            print(config.load_public()?.show(origin).trim_end())
+        }
         ConfigCommand::Generate(arguments) => generate::run(&arguments),
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Health {
 pub(super) fn run(arguments: &Health) -> Result<(), Failure> {
     let config = match &arguments.server {
         Some(_) => None,
-        None => Some(arguments.config.load()?),
+        None => Some(arguments.config.load_public()?),
     };
     let place = place(arguments.server.as_deref(), config.as_ref())?;
     let status = block_on(async {

@@ -49,9 +49,19 @@ impl ConfigArgument {
         self.config.is_some()
     }
 
+    /// What the service that goes by it finds around it.
+    fn environment(&self) -> Environment {
+        Environment::of_administrator(&self.source())
+    }
+
     /// Reads it.
-    pub(crate) fn load(&self) -> Result<Config, Failure> {
-        Ok(config::load(&self.source(), &Environment::of_process())?)
+    fn load(&self) -> Result<Config, Failure> {
+        Ok(config::load(&self.source(), &self.environment())?)
+    }
+
+    /// Reads what of it is no secret.
+    fn load_public(&self) -> Result<Config, Failure> {
+        Ok(config::load_without_secrets(&self.source(), &self.environment())?)
     }
 }
 

@@ -80,6 +80,12 @@ fn secret(arguments: &RegisterUser, config: Option<&Config>) -> Result<String, F
         return Ok(secret.clone());
     }
     let secret = config.and_then(|config| config.reloadable.registration.shared_secret.as_ref());
+    if secret.is_some_and(|secret| !secret.is_known()) {
+        return Err(Failure::new(
+            "the shared secret is an encrypted credential, which can be read here while the \
+             service runs; or use `user create`",
+        ));
+    }
     secret.map(|secret| secret.expose().to_owned()).ok_or_else(|| {
         Failure::new(
             "the configuration has no shared secret: set registration.shared_secret_file, \

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Reload) -> Result<(), Failure> {
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
         // One that cannot be read would be refused by the server as well.
-        None => arguments.config.load()?.fixed.admin.socket,
+        None => arguments.config.load_public()?.fixed.admin.socket,
     };
     tell(call(&Place::Unix(socket), RELOAD, &())?)
 }

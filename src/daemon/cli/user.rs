@@ -87,7 +87,7 @@ enum UserCommand {
 pub(super) fn run(arguments: UserArguments) -> Result<(), Failure> {
     let socket = match arguments.socket {
         Some(socket) => socket,
-        None => arguments.config.load()?.fixed.admin.socket,
+        None => arguments.config.load_public()?.fixed.admin.socket,
     };
     let place = Place::Unix(socket);
     match arguments.command {

@@ -123,7 +123,7 @@ impl Surroundings {
         let notify = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
         Self {
             configuration: environment.configuration_directories(source),
-            credentials: environment.credentials,
+            credentials: environment.credentials.directory().map(Path::to_owned),
             runtime: paths("RUNTIME_DIRECTORY"),
             store: NIX_STORE.into(),
             authorities: ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(paths).concat(),

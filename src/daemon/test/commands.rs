@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::machine::{Machine, SECRET};
+use crate::{
+    machine::{Machine, SECRET},
+    manager::Manager,
+};
 
 const GENERATE: [&str; 9] = [
     "config",
@@ -156,6 +159,30 @@ fn users_are_administrated_over_the_admin_socket() {
     let socket = fs::metadata(machine.path("admin.sock")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     drop(server);
+}
+
+#[test]
+fn who_administrates_needs_no_secret_of_the_server() {
+    let machine = Machine::new();
+    // As the credential of the service, which commands do not see.
+    machine.write("credentials/matrix-homeserver.secret", SECRET, 0o600);
+    fs::remove_file(machine.path("secret")).unwrap();
+    let directory = machine.text("credentials");
+    let mut manager = Manager::ready(&machine, &[("CREDENTIALS_DIRECTORY", &directory)]);
+    assert_eq!(machine.run_configured(&["user", "list"]).ok(), "");
+    assert_eq!(machine.run_configured(&["health"]).ok(), "the server is well");
+    assert_eq!(machine.run_configured(&["reload"]).ok(), "the configuration was read again");
+    let shown = machine.run_configured(&["config", "show"]);
+    assert!(shown.ok().contains("shared_secret_file = \"secret\""), "{shown:?}");
+    let checked = machine.run_configured(&["check-connection", "127.0.0.1:1"]);
+    assert!(checked.failed(1).contains("127.0.0.1"), "{checked:?}");
+    // Whoever judges or uses it needs it.
+    for command in [&["config", "check"][..], &["register-user", "-u", "a", "-p", "bbbbbbbb"]] {
+        let ran = machine.run_configured(command);
+        let line = ran.failed(78);
+        assert!(line.ends_with("nor is there a credential matrix-homeserver.secret"), "{line}");
+    }
+    assert_eq!(manager.stop(), Some(0));
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn a_password_file_that_cannot_be_used_is_named_with_the_reason() {
         assert!(line.contains("homeserver.toml:"), "{line}");
         assert!(line.ends_with(&format!("cannot take {file}: {reason}")), "{line}");
     };
-    refused("No such file or directory (os error 2)");
+    let credential = "nor is there a credential matrix-homeserver.database-password";
+    refused(&format!("No such file or directory (os error 2); {credential}"));
     pair.write("");
     refused("it is empty");
     pair.write("\n");

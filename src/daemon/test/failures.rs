@@ -44,6 +44,12 @@ fn every_problem_of_a_configuration_has_its_line() {
         let line = ran.failed(BAD_CONFIGURATION);
         assert!(line.ends_with("homeserver.toml:4: unknown key `colour`"), "{line}");
     }
+    machine.configure("database = { url = \"postgresql:///x?hst=/run\" }");
+    for command in [&["serve"][..], &["config", "check"]] {
+        let ran = machine.run_configured(command);
+        let line = ran.failed(BAD_CONFIGURATION);
+        assert!(line.contains("toml:4: `database.url` is not usable: ") && line.contains("hst"));
+    }
     machine.configure("log = { level = \"loud\" }\nadmin = { socket = \"/x/../\" }");
     let ran = machine.run_configured(&["config", "check"]);
     let line = ran.failed(BAD_CONFIGURATION);

@@ -22,6 +22,12 @@ pub(crate) fn names_network(url: &str) -> bool {
     read(url).is_ok_and(|read| is_network(&read.config))
 }
 
+/// Whether the address of a database server can be read; others are none of ours.
+pub(crate) fn check(url: &str) -> Result<(), OpenError> {
+    let is_ours = ["postgresql://", "postgres://"].iter().any(|scheme| url.starts_with(scheme));
+    if is_ours { parse(url).map(|_| ()) } else { Ok(()) }
+}
+
 fn is_network(config: &Config) -> bool {
     has_network(config) || !config.get_hostaddrs().is_empty()
 }
