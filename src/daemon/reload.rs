@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use client_api::Listening;
-use config::{Config, Effect, Entry, Environment, Source};
+use config::{Config, Effect, Entry, Environment, Source, section::listener::Listener};
 use http::{Certificate, Replaceable, Server, Tls};
 use tokio::sync::oneshot;
 
@@ -26,11 +26,14 @@ use crate::{
     status::{LastReload, Status},
 };
 
+/// The key whose file is no secret, but is compared as one.
+const CERTIFICATE: &str = "certificate";
+
 /// What the listeners answer, and how that is changed.
 pub(crate) struct Doors {
     /// What to answer, for a listener that answers this.
     pub(crate) make: Box<dyn Fn(Listening) -> Router + Send + Sync>,
-    /// By the listener's number in the configuration.
+    /// By the listener's number in the configuration of the start.
     pub(crate) open: Vec<(usize, Replaceable<Router>)>,
     /// The certificates of the listeners.
     pub(crate) certificates: Vec<Reading>,
@@ -59,6 +62,8 @@ pub(crate) struct Reloader {
     pub(crate) reloads: Arc<Reloads>,
     /// What the service manager shows.
     pub(crate) status: Status,
+    /// Settings that wait for a restart.
+    pub(crate) waiting: Vec<String>,
     /// What came of the last reload.
     pub(crate) verdict: ReloadVerdict,
 }
@@ -71,8 +76,8 @@ impl Reloader {
         self.reloads.note(outcome.is_ok());
         match outcome {
             Ok(changes) => {
-                let waiting = changes.waiting.iter().map(|change| change.path.clone()).collect();
-                self.status.note_reload(LastReload::Applied, waiting);
+                self.waiting = changes.waiting.iter().map(|change| change.path.clone()).collect();
+                self.status.note_reload(LastReload::Applied, self.waiting.clone());
                 changes.tell();
                 self.verdict = changes.into();
             }
@@ -80,7 +85,7 @@ impl Reloader {
                 refusal.tell();
                 let refused: Vec<String> = refusal.0.into_iter().map(|(_, line)| line).collect();
                 let first = refused.first().cloned().unwrap_or_default();
-                self.status.note_reload(LastReload::Refused(first), self.waiting());
+                self.status.note_reload(LastReload::Refused(first), self.waiting.clone());
                 self.verdict = ReloadVerdict { refused, ..ReloadVerdict::default() };
             }
         }
@@ -91,7 +96,8 @@ impl Reloader {
         let new = config::load(&self.source, &self.environment)
             .map_err(|problems| Refusal::of(&Failure::from(problems)))?;
         settings::check(&new).map_err(|problems| Refusal::of(&Failure::from(problems)))?;
-        let certificates = self.read_certificates(&new)?;
+        let places = self.places(&new.listeners.list);
+        let certificates = self.read_certificates(&new, &places)?;
         self.level
             .set(&new.reloadable.log_level)
             .map_err(|error| Refusal::of(&Failure::new(error)))?;
@@ -100,15 +106,13 @@ impl Reloader {
             reading.replace(certificate);
         }
         for (item, router) in &self.doors.open {
-            if let Some(listener) = self.running(*item, &new) {
+            if let Some(listener) = running(*item, &new, &places) {
                 router.replace((self.doors.make)(listen::listening(listener)));
             }
         }
         server.set_limits(settings::limits(&new.reloadable));
         self.handles.apply(&new.reloadable, &self.current.fixed);
         certificates::look(&self.certificates());
-        let places: Vec<bool> =
-            (0..new.listeners.list.len()).map(|item| self.running(item, &new).is_some()).collect();
         let (in_force, changes) = compare(&self.in_force, new.entries(), &places);
         self.in_force = in_force;
         let Config { fixed, listeners, .. } = std::mem::replace(&mut self.current, new);
@@ -123,22 +127,24 @@ impl Reloader {
         self.doors.certificates.iter().map(Reading::tls).collect()
     }
 
-    /// What the new configuration says of a listener that runs, if that is the same place.
-    fn running<'n>(
-        &self,
-        item: usize,
-        new: &'n Config,
-    ) -> Option<&'n config::section::listener::Listener> {
-        let is_open = self.doors.open.iter().any(|(other, _)| *other == item);
-        let (ours, theirs) =
-            (self.current.listeners.list.get(item)?, new.listeners.list.get(item)?);
-        (is_open && theirs.is_at_the_place_of(ours)).then_some(theirs)
+    /// What becomes of the listeners of a new configuration.
+    fn places(&self, new: &[Listener]) -> Vec<Option<Place>> {
+        let mut places = match_listeners(&self.current.listeners.list, new);
+        let is_open = |item: usize| self.doors.open.iter().any(|(other, _)| *other == item);
+        for place in places.iter_mut().flatten() {
+            place.runs &= is_open(place.item);
+        }
+        places
     }
 
-    fn read_certificates(&self, new: &Config) -> Result<Vec<(&Reading, Certificate)>, Refusal> {
+    fn read_certificates(
+        &self,
+        new: &Config,
+        places: &[Option<Place>],
+    ) -> Result<Vec<(&Reading, Certificate)>, Refusal> {
         let mut read = Vec::new();
         for reading in &self.doors.certificates {
-            let listener = self.running(reading.item(), new);
+            let listener = running(reading.item(), new, places);
             match listener.and_then(listen::read_certificate) {
                 Some(Ok(certificate)) => read.push((reading, certificate)),
                 Some(Err(error)) => return Err(Refusal::of_certificate(&error.to_string())),
@@ -147,16 +153,40 @@ impl Reloader {
         }
         Ok(read)
     }
+}
 
-    /// Settings that wait for a restart.
-    fn waiting(&self) -> Vec<String> {
-        let entries = self.current.entries();
-        let differs = |entry: &&Entry| {
-            let ours = self.in_force.iter().find(|other| same_key(entry, other));
-            !ours.is_some_and(|ours| ours.has_value_of(entry))
-        };
-        entries.iter().filter(differs).map(Entry::path).collect()
+/// The listener of the start that one of a new configuration is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// Its number at the start.
+    item: usize,
+    /// Whether it listens where the new one is to, so that a reload can make one of the other.
+    runs: bool,
+}
+
+/// Finds the listeners of a new configuration among those of the start: by where they listen, for
+/// they may stand in another order or with others between them, and what is left by its order.
+fn match_listeners(ours: &[Listener], new: &[Listener]) -> Vec<Option<Place>> {
+    let mut left: Vec<usize> = (0..ours.len()).collect();
+    let mut places: Vec<Option<Place>> = new
+        .iter()
+        .map(|listener| {
+            let fits = |item: &usize| listener.is_at_the_place_of(&ours[*item]);
+            let item = left.remove(left.iter().position(fits)?);
+            Some(Place { item, runs: true })
+        })
+        .collect();
+    let mut left = left.into_iter();
+    for place in places.iter_mut().filter(|place| place.is_none()) {
+        *place = left.next().map(|item| Place { item, runs: false });
     }
+    places
+}
+
+/// What the new configuration says of a listener that runs.
+fn running<'n>(item: usize, new: &'n Config, places: &[Option<Place>]) -> Option<&'n Listener> {
+    let found = places.iter().position(|place| *place == Some(Place { item, runs: true }));
+    new.listeners.list.get(found?)
 }
 
 /// Why a reload is refused: lines for the log, each with what it is.
@@ -233,41 +263,55 @@ impl From<Changes> for ReloadVerdict {
     }
 }
 
-/// What is in force once `new` was applied, and what of it differs. `places` says which listeners
-/// of the new configuration run.
-fn compare(in_force: &[Entry], new: &[Entry], places: &[bool]) -> (Vec<Entry>, Changes) {
+/// What is in force once `new` was applied, with the listeners' numbers of the start, and what of
+/// it differs. `places` says what becomes of the listeners of the new configuration.
+fn compare(in_force: &[Entry], new: &[Entry], places: &[Option<Place>]) -> (Vec<Entry>, Changes) {
     let (mut result, mut changes) = (Vec::new(), Changes::default());
-    let covered = |entry: &Entry| {
-        let runs = entry.item.is_none_or(|item| places.get(item).copied().unwrap_or_default());
-        entry.effect == Effect::Reload && runs
-    };
     for entry in new {
-        let ours = in_force.iter().find(|other| same_key(entry, other));
+        let place = entry.item.map(|item| places.get(item).copied().flatten());
+        let covered = entry.effect == Effect::Reload
+            && place.is_none_or(|place| place.is_some_and(|place| place.runs));
+        let item = place.flatten().map(|place| place.item);
+        let mut placed = entry.clone();
+        placed.item = item;
+        // A listener without a place has nothing in force.
+        let is_compared = place.is_none_or(|place| place.is_some());
+        let ours = in_force.iter().find(|other| is_compared && same_key(&placed, other));
         if ours.is_some_and(|ours| ours.has_value_of(entry)) {
-            result.push(entry.clone());
+            result.push(placed);
             continue;
         }
-        let path = entry.path();
-        let text = match ours {
-            Some(ours) if ours.value == entry.value => format!("{path}: a new secret"),
-            _ => format!("{path} = {}", entry.value.as_deref().unwrap_or("not set")),
-        };
-        let change = Change { path, text };
-        if covered(entry) {
-            result.push(entry.clone());
+        if ours.is_none() && entry.value.is_none() {
+            continue;
+        }
+        let change = Change { path: entry.path(), text: describe(ours, entry) };
+        if covered {
+            result.push(placed);
             changes.applied.push(change);
         } else {
             result.extend(ours.cloned());
             changes.waiting.push(change);
         }
     }
-    for entry in in_force.iter().filter(|entry| !new.iter().any(|other| same_key(entry, other))) {
-        // A listener that is gone, which runs on.
+    // Listeners that are gone, which run on.
+    let is_gone = |entry: &&Entry| !result.iter().any(|other| same_key(entry, other));
+    let gone: Vec<Entry> = in_force.iter().filter(is_gone).cloned().collect();
+    for entry in gone.iter().filter(|entry| entry.value.is_some()) {
         let text = format!("{} = gone", entry.path());
         changes.waiting.push(Change { path: entry.path(), text });
-        result.push(entry.clone());
     }
+    result.extend(gone);
     (result, changes)
+}
+
+/// What of an entry is new.
+fn describe(ours: Option<&Entry>, entry: &Entry) -> String {
+    let path = entry.path();
+    if ours.is_some_and(|ours| ours.value == entry.value) {
+        let what = if entry.key == CERTIFICATE { "certificate" } else { "secret" };
+        return format!("{path}: a new {what}");
+    }
+    format!("{path} = {}", entry.value.as_deref().unwrap_or("not set"))
 }
 
 fn same_key(left: &Entry, right: &Entry) -> bool {

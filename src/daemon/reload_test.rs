@@ -45,7 +45,7 @@ fn every_key_is_in_force_after_a_reload_or_waits_for_a_restart() {
         let old = fingerprint(&handles, &before);
         handles.apply(&after.reloadable, &before.fixed);
         let changed = fingerprint(&handles, &after) != old;
-        let places = [after.listeners.list[0].is_at_the_place_of(&before.listeners.list[0])];
+        let places = match_listeners(&before.listeners.list, &after.listeners.list);
         let (in_force, told) = compare(before.entries(), after.entries(), &places);
         let path = &change.path;
         let about = |changes: &[Change]| {
@@ -76,14 +76,58 @@ fn a_place_that_is_another_takes_a_restart_with_all_it_has() {
     };
     let before = listener("127.0.0.1:1", "client");
     let after = listener("127.0.0.1:2", "health");
-    let (_, told) = compare(before.entries(), after.entries(), &[false]);
+    let places = |after: &Config| match_listeners(&before.listeners.list, &after.listeners.list);
+    let (_, told) = compare(before.entries(), after.entries(), &places(&after));
     let waiting: Vec<_> = told.waiting.iter().map(|change| change.path.as_str()).collect();
     assert_eq!(waiting, ["listeners.bind", "listeners.resources"]);
     assert!(told.applied.is_empty());
     let after = listener("127.0.0.1:1", "health");
-    let (_, told) = compare(before.entries(), after.entries(), &[true]);
+    let (_, told) = compare(before.entries(), after.entries(), &places(&after));
     assert_eq!(told.applied[0].path, "listeners.resources");
     assert!(told.waiting.is_empty());
+}
+
+#[test]
+fn a_listener_is_the_same_wherever_it_stands() {
+    let base = "server_name = \"a.example\"\nreport_stats = false\n";
+    let listener = |port: u16, resource: &str| {
+        format!("[[listeners]]\nbind = [\"127.0.0.1:{port}\"]\nresources = [\"{resource}\"]\n")
+    };
+    let (one, two) = (listener(1, "client"), listener(2, "federation"));
+    let before = load(&format!("{base}{one}{two}"));
+    let compare_with = |in_force: &[Entry], text: &str| {
+        let after = load(&format!("{base}{text}"));
+        let places = match_listeners(&before.listeners.list, &after.listeners.list);
+        compare(in_force, after.entries(), &places)
+    };
+    let told = |changes: &[Change]| -> Vec<String> {
+        changes.iter().map(|change| change.text.clone()).collect()
+    };
+    // In another order nothing has changed.
+    let (_, changes) = compare_with(before.entries(), &format!("{two}{one}"));
+    assert_eq!(changes.applied.len() + changes.waiting.len(), 0, "{changes:?}");
+    // Another one before them waits; what follows it does not.
+    let (new, other) = (listener(3, "health"), listener(1, "admin"));
+    let (in_force, changes) = compare_with(before.entries(), &format!("{new}{two}{other}"));
+    assert_eq!(told(&changes.applied), ["listeners.resources = [\"admin\"]"]);
+    let waiting = [
+        "listeners.bind = [\"127.0.0.1:3\"]",
+        "listeners.resources = [\"health\"]",
+        "listeners.x_forwarded = false",
+    ];
+    assert_eq!(told(&changes.waiting), waiting);
+    let (in_force, changes) = compare_with(&in_force, &format!("{new}{two}{other}"));
+    assert_eq!(
+        (changes.applied.len(), told(&changes.waiting)),
+        (0, waiting.map(str::to_owned).into())
+    );
+    // One that goes runs on with all that it has.
+    let (in_force, changes) = compare_with(&in_force, &two);
+    assert_eq!(told(&changes.waiting)[0], "listeners.bind = gone");
+    assert_eq!((changes.applied.len(), changes.waiting.len()), (0, 3));
+    let (_, changes) = compare_with(&in_force, &format!("{one}{two}"));
+    assert_eq!(told(&changes.applied), ["listeners.resources = [\"client\"]"]);
+    assert!(changes.waiting.is_empty(), "{changes:?}");
 }
 
 #[test]
@@ -95,7 +139,7 @@ fn a_secret_is_told_by_its_name_alone() {
         ))
     };
     let (before, after) = (secret("hidden-one"), secret("hidden-two"));
-    let (_, told) = compare(before.entries(), after.entries(), &[true]);
+    let (_, told) = compare(before.entries(), after.entries(), &[]);
     assert_eq!(told.applied[0].text, "registration.shared_secret: a new secret");
     assert!(!format!("{told:?}").contains("hidden"));
 }

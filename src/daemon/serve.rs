@@ -173,6 +173,7 @@ async fn start(
         doors,
         reloads,
         status,
+        waiting: Vec::new(),
         verdict: ReloadVerdict::default(),
     };
     Ok((Running { server, lanes, store, pulse, reloader, sessions, stopping }, askers))

@@ -42,8 +42,12 @@ impl Signals {
         }
     }
 
-    /// Waits for one that says to stop; others are passed over.
+    /// Waits for one that says to stop. One that says to reload waits for [`Self::next`]: whoever
+    /// sends it while the server starts has written what the start has not read.
     pub(crate) async fn stop(&mut self) {
-        while self.next().await != Told::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

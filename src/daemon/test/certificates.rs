@@ -76,6 +76,10 @@ fn a_key_and_a_certificate_are_credentials_and_are_read_again() {
     write_certificate(&machine, "credentials/matrix-homeserver.", &certificate(9));
     manager.reload();
     wait_for(&machine, &expires(8));
+    let log = machine.log();
+    assert!(log.contains("listeners.tls.certificate: a new certificate is in force"), "{log}");
+    manager.reload();
+    assert_eq!(machine.log().matches("a new certificate is in force").count(), 1);
     assert_eq!(manager.stop(), Some(0));
 }
 

@@ -89,6 +89,25 @@ fn a_long_step_of_the_schema_extends_the_start() {
     assert_eq!(manager.stop(), Some(0));
 }
 
+#[test]
+fn a_reload_that_is_asked_for_during_the_start_is_done_after_it() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database();
+    let hold = SchemaHold::of(&url);
+    let machine = Machine::new();
+    machine.configure(&format!("database = {{ url = \"{url}\" }}"));
+    let mut manager = Manager::start(&machine, &[]);
+    manager.until("EXTEND_TIMEOUT_USEC=60000000\n");
+    machine.write("conf.d/10.toml", "[limits]\nstreams = 90\n", 0o600);
+    manager.signal(Signal::SIGHUP);
+    drop(hold);
+    manager.until("READY=1\n");
+    manager.until("RELOADING=1\n");
+    manager.until("READY=1\n");
+    assert!(machine.log().contains("limits.streams = 90 is in force"), "{}", machine.log());
+    assert_eq!(manager.stop(), Some(0));
+}
+
 /// A thread that does nothing until this is dropped, by the thread that made it.
 pub(crate) struct Hanging(Pid);
 
