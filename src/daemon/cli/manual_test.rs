@@ -52,6 +52,44 @@ fn the_manual_has_every_command_and_option_and_no_other() {
     assert_eq!(described(&std::fs::read_to_string(path).unwrap()), found);
 }
 
+fn manual(name: &str) -> String {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man");
+    std::fs::read_to_string(format!("{directory}/{name}")).unwrap().replace("\\-", "-")
+}
+
+#[test]
+fn the_synopsis_has_every_command_and_no_other() {
+    let manual = manual("matrix-homeserver.1");
+    let synopsis = manual.split_once(".SH SYNOPSIS\n").unwrap().1.split(".SH ").next().unwrap();
+    let told = synopsis.lines().filter_map(|line| line.strip_prefix(".B matrix-homeserver "));
+    let program = Arguments::command();
+    let there = program.get_subcommands().map(Command::get_name);
+    assert_eq!(told.collect::<BTreeSet<_>>(), there.collect());
+}
+
+#[test]
+fn what_the_manuals_show_can_be_said() {
+    use clap::Parser;
+    let mut count = 0;
+    for name in ["1", "7", "8"] {
+        let manual = manual(&format!("matrix-homeserver.{name}"));
+        let shown = manual.split("\n.nf\n").skip(1).filter_map(|rest| rest.split(".fi\n").next());
+        for line in shown.flat_map(str::lines) {
+            let words = || line.split(' ').filter(|word| !word.is_empty());
+            let parsed = match words().next() {
+                Some("matrix-homeserver") => Arguments::try_parse_from(words()).map(|_| ()),
+                Some("register_new_matrix_user") => {
+                    super::RegisterNewMatrixUser::try_parse_from(words()).map(|_| ())
+                }
+                _ => continue,
+            };
+            parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
+            count += 1;
+        }
+    }
+    assert!(count > 4, "{count}");
+}
+
 #[test]
 fn the_command_line_is_sound() {
     Arguments::command().debug_assert();
