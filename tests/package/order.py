@@ -14,6 +14,7 @@ ALL = [
     shows.apt_reads_the_archive,
     shows.prerelease_waits_to_be_asked_for,
     shows.install_without_a_name_is_quiet,
+    shows.postgresql_may_be_configured_later,
     shows.install_takes_the_name_from_debconf,
     confinement.units_are_clean_and_closed,
     probes.the_sandbox_is_closed_where_it_should_be,

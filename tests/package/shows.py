@@ -99,6 +99,27 @@ def install_without_a_name_is_quiet(world):
     machine.run("apt-get purge --yes matrix-homeserver", timeout=90)
 
 
+def postgresql_may_be_configured_later(world):
+    """As by "apt install postgresql matrix-homeserver": it is there only at dpkg's end, or not even then."""
+    machine = world.machine
+    chosen = {"server_name": ("string", "test.example"), "postgresql": ("boolean", "true")}
+    preseed(machine, **chosen)
+    machine.run("mv /usr/bin/pg_lsclusters /usr/bin/createuser /run/; dpkg --no-triggers --install "
+                f"/srv/archive/pool/trixie/main/m/matrix-homeserver/matrix-homeserver_{FIRST}_*.deb", timeout=90)
+    expect(machine.show("matrix-homeserver.socket", "ActiveState") == "inactive", "it begins with another database")
+    done = machine.run("dpkg --configure --pending; mv /run/pg_lsclusters /run/createuser /usr/bin/", timeout=90)
+    expect("no database was made" in done.stdout + done.stderr, "not told but:", done.stdout, done.stderr)
+    expect(machine.show("matrix-homeserver.socket", "ActiveState") == "active", "it cannot be reached")
+    preseed(machine, **chosen)
+    machine.run("systemctl reset-failed; dpkg-trigger --by-package=matrix-homeserver matrix-homeserver-database; "
+                "dpkg --triggers-only --pending", timeout=90)
+    expect(machine.get("/_matrix/client/versions")[0] == 200, "it does not answer")
+    expect("postgresql:///" in machine.run(f"cat {CONFIG}/conf.d/20-database.toml").stdout, "PostgreSQL is not used")
+    machine.run("test ! -e /var/lib/matrix-homeserver/homeserver.db; "
+                "apt-get purge --yes matrix-homeserver; rm -r /var/lib/matrix-homeserver; "
+                "runuser -u postgres -- dropdb matrix-homeserver; runuser -u postgres -- dropuser matrix-homeserver", timeout=90)
+
+
 def install_takes_the_name_from_debconf(world):
     machine = world.machine
     preseed(machine, server_name=("string", "test.example"), report_stats=("boolean", "false"))
