@@ -92,12 +92,22 @@ impl Eye {
     /// The event as it is served to a reader who had this membership when it was sent: redacted
     /// where its sender asked for erasure and the reader was not there.
     pub fn show(&self, event: &Arc<Event>, membership: Membership) -> Arc<Event> {
-        let pdu = event.pdu();
-        if membership == Membership::Join || !self.sight.policy.is_erased(pdu.sender()) {
+        if membership == Membership::Join {
             return Arc::clone(event);
         }
-        let body = Body::new_redacted(event.number(), Arc::new(pdu.redacted()), None);
-        Arc::new(Event { body: Arc::new(body), ..Event::clone(event) })
+        let is_erased = |body: &Arc<Body>| self.sight.policy.is_erased(body.pdu().sender());
+        // What it replaced goes along as `prev_content`, whoever sent that.
+        let replaces_erased = event.replaces.as_ref().is_some_and(is_erased);
+        if !replaces_erased && !is_erased(&event.body) {
+            return Arc::clone(event);
+        }
+        let shown = |body: &Arc<Body>| {
+            let redacted =
+                || Body::new_redacted(body.number(), Arc::new(body.pdu().redacted()), None);
+            if is_erased(body) { Arc::new(redacted()) } else { Arc::clone(body) }
+        };
+        let replaces = event.replaces.as_ref().map(shown);
+        Arc::new(Event { body: shown(&event.body), replaces, ..Event::clone(event) })
     }
 
     /// Whether the reader was joined at the event or at any time after it.

@@ -177,18 +177,30 @@ async fn an_erased_user_is_gone_and_read_by_those_who_were_there() {
         join(&rooms, &alice.user_id, &room).await;
         let content = json!({"msgtype": "m.text", "body": "a secret"});
         let event = say(&rooms, &alice.user_id, &room, content).await;
+        // Her next member event carries the one before as `prev_content`.
+        for name in ["a secret", "Alice"] {
+            let profile = MemberProfile { displayname: Some(name.to_owned()), avatar_url: None };
+            rooms.update_profile(&alice.user_id, &room, profile).await.unwrap();
+        }
+        let of_bob = Reading { user: &bob.user_id, device: None, room_id: &room };
+        let member =
+            rooms.state_event(of_bob, "m.room.member", alice.user_id.as_str()).await.unwrap();
         join(&rooms, &carol.user_id, &room).await;
-        let read = async |user: &Someone| -> Visible {
+        let read_one = async |user: &Someone, event: &EventId| -> Visible {
             let reading = Reading { user: &user.user_id, device: None, room_id: &room };
-            rooms.event(reading, &event).await.unwrap()
+            rooms.event(reading, event).await.unwrap()
         };
+        let read = async |user| read_one(user, &event).await;
+        let read_member = async |user| read_one(user, member.event_id()).await;
         let shows = |visible: &Visible| visible.to_client(0).get().contains("a secret");
         assert!(shows(&read(&bob).await) && shows(&read(&carol).await));
+        assert!(shows(&read_member(&bob).await) && shows(&read_member(&carol).await));
 
         accounts.deactivate(&alice.user_id, true).await.unwrap();
         let user = alice.requester.user();
         assert!(access.joined_rooms(user).await.unwrap().is_empty());
-        assert!(shows(&read(&bob).await));
+        assert!(shows(&read(&bob).await) && shows(&read_member(&bob).await));
+        assert!(!shows(&read_member(&carol).await), "what she replaced goes along");
         let redacted = read(&carol).await;
         assert!(!shows(&redacted));
         assert_eq!(redacted.event.event_id(), event);
