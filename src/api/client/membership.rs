@@ -108,6 +108,19 @@ async fn check_guest(call: &Call, room_id: &RoomId) -> Result<(), ApiError> {
     }
 }
 
+/// Guests get no further with a member event of their own making than with the endpoints, which let
+/// them join and leave.
+pub(crate) async fn check_member_event(call: &Call, room_id: &RoomId) -> Result<(), ApiError> {
+    if !call.requester()?.is_guest() {
+        return Ok(());
+    }
+    match call.object()?.get("membership").and_then(Value::as_str) {
+        Some("leave") => Ok(()),
+        Some("join") => check_guest(call, room_id).await,
+        _ => Err(GUEST.with("Guests may not do this")),
+    }
+}
+
 /// In a room that replaces another one the user finds the tags of the old one again.
 async fn carry_over(call: &Call, room_id: &RoomId) -> Result<(), ApiError> {
     let room = call.state.rooms.find(room_id).await?;

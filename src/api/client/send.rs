@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     error::{ApiError, MISSING_PARAM},
     extract::Call,
+    membership::check_member_event,
     reply::{self, Outcome},
 };
 
@@ -85,6 +86,9 @@ pub(crate) async fn state(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
     let content = call.content()?;
     let event_type = TimelineEventType::from(call.text("eventType")?);
+    if event_type == TimelineEventType::RoomMember {
+        check_member_event(&call, &room_id).await?;
+    }
     let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
     let draft = draft(&call, event_type, Some(state_key), content)?;
     let submission = Submission { room_id, draft, timestamp_ms: None, txn: None };

@@ -36,12 +36,16 @@ async fn a_redaction_may_be_sent_as_an_event() {
         bob.join(&room).await;
         let event = alice.say(&room, "secret").await;
         let path = format!("rooms/{room}/send/m.room.redaction/r");
-        let content = json!({ "redacts": event });
+        let content = json!({ "redacts": event, "reason": "tea", "org.example.by": "a bot" });
         bob.put(&path, &content).await.is(403, "M_FORBIDDEN");
         alice.put(&path, &json!({})).await.is(400, "M_MISSING_PARAM");
-        alice.put(&path, &content).await.ok();
+        let wrong = json!({ "redacts": event, "reason": 5 });
+        alice.put(&path, &wrong).await.is(400, "M_BAD_JSON");
+        let redaction = text(&alice.put(&path, &content).await.ok()["event_id"]);
         let found = alice.get(&format!("rooms/{room}/event/{}", escape(&event))).await.ok();
         assert_eq!(found["content"], json!({}));
+        let found = alice.get(&format!("rooms/{room}/event/{}", escape(&redaction))).await.ok();
+        assert_eq!(found["content"], content);
     })
     .await;
 }

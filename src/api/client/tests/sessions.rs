@@ -206,10 +206,17 @@ async fn guests_may_do_little() {
         let closed = alice.create_public().await;
         let refused = guest.post(&format!("rooms/{closed}/join"), &json!({})).await;
         refused.is(403, "M_GUEST_ACCESS_FORBIDDEN");
+        let own = format!("rooms/{closed}/state/m.room.member/{}", guest.user_id);
+        for membership in ["join", "knock"] {
+            let refused = guest.put(&own, &json!({ "membership": membership })).await;
+            refused.is(403, "M_GUEST_ACCESS_FORBIDDEN");
+        }
         let guest_access = json!({ "guest_access": "can_join" });
         alice.put(&format!("rooms/{closed}/state/m.room.guest_access"), &guest_access).await.ok();
         guest.join(&closed).await;
         guest.say(&closed, "hello").await;
+        guest.put(&own, &json!({ "membership": "leave" })).await.ok();
+        guest.put(&own, &json!({ "membership": "join" })).await.ok();
         world.set_user(|settings| settings.registration.guests = false);
         let refused = anonymous.post("register?kind=guest", &json!({})).await;
         refused.is(403, "M_GUEST_ACCESS_FORBIDDEN");
