@@ -102,6 +102,11 @@ fn units_for_systemd_252_have_nothing_newer() {
             assert!(unit.contains("\nExecReload="), "{}", path.display());
             assert!(unit.contains(" landlock_restrict_self"), "{}", path.display());
             services += 1;
+            let is_broker = path.ends_with("matrix-homeserver-egress.service");
+            for name in ["registration-shared-secret", "tls-certificate", "tls-key"] {
+                let line = format!("\nLoadCredential=matrix-homeserver.{name}");
+                assert_eq!(unit.contains(&line), !is_broker, "{}: {name}", path.display());
+            }
         }
     }
     assert_eq!(services, 3, "the server, its instances and the broker");
