@@ -63,10 +63,10 @@ impl Credentials {
         Self { places: [store(STORE), store(ENCRYPTED_STORE)].concat() }
     }
 
-    /// The file of a credential that is there.
+    /// The file of a credential that is there, or may be there where this user cannot look.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
         let files = self.places.iter().map(|it| it.directory.join(format!("{}{name}", it.prefix)));
-        files.into_iter().find(|file| file.exists())
+        files.into_iter().find(|file| file.try_exists().unwrap_or(true))
     }
 
     /// Whether the file is one that only the service manager can read.

@@ -159,6 +159,14 @@ fn contacts_are_checked() {
             "`support.admin_user` \"admin\" is no user id",
         ]
     );
+    let page = |url: &str| format!("[support]\npage = \"{url}\"\n");
+    for url in ["https://h.example/help/", "http://h/?topic=matrix#users"] {
+        let config = load_text(&page(url)).unwrap();
+        assert_eq!(config.reloadable.support.page.as_deref(), Some(url));
+    }
+    for url in ["help", "ftp://h/", "https:///x", "https://h/a b"] {
+        assert_eq!(reasons(&page(url)).len(), 1, "{url}");
+    }
 }
 
 #[test]

@@ -219,19 +219,31 @@ impl BaseUrl {
     }
 
     fn check(text: &str) -> Result<Self, &'static str> {
-        let rest = text
-            .strip_prefix("https://")
-            .or_else(|| text.strip_prefix("http://"))
-            .ok_or("expects a URL that begins with https:// or http://")?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if ServerName::parse(authority).is_err() {
+        let rest =
+            after_scheme(text).ok_or("expects a URL that begins with https:// or http://")?;
+        if !begins_with_host(rest) {
             return Err("expects https://HOST/ or https://HOST:PORT/");
         }
-        if rest.contains(['?', '#']) || rest.contains(|c: char| c.is_whitespace()) {
+        if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
             return Err("must have neither a query, nor a fragment, nor blanks");
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
+}
+
+fn after_scheme(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))
+}
+
+fn begins_with_host(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    ServerName::parse(authority).is_ok()
+}
+
+/// Whether a browser could be sent there.
+pub(crate) fn is_web_address(url: &str) -> bool {
+    after_scheme(url).is_some_and(begins_with_host)
+        && !url.contains(|it: char| it.is_whitespace() || it.is_control())
 }
 
 impl Setting for BaseUrl {

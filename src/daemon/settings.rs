@@ -278,7 +278,7 @@ fn support(support: &support::Support) -> Option<Support> {
             .into_iter()
             .flatten()
             .collect();
-    let page = support.page.as_ref().map(|page| page.as_str().to_owned());
+    let page = support.page.clone();
     (page.is_some() || !contacts.is_empty()).then_some(Support { contacts, page })
 }
 

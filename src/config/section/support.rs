@@ -3,7 +3,7 @@
 
 use ruma::OwnedUserId;
 
-use crate::{reader::Reader, setting::BaseUrl};
+use crate::{reader::Reader, setting::is_web_address};
 
 /// How to reach somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Support {
     /// Whom to tell of weaknesses.
     pub security: Contact,
     /// A page with help.
-    pub page: Option<BaseUrl>,
+    pub page: Option<String>,
 }
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Support {
@@ -30,7 +30,16 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Support {
         Contact { email: email(reader, "admin_email"), user: reader.optional("admin_user") };
     let security =
         Contact { email: email(reader, "security_email"), user: reader.optional("security_user") };
-    Support { admin, security, page: reader.optional("page") }
+    Support { admin, security, page: page(reader) }
+}
+
+/// Told as it is written: what stands at its end is the page's own.
+fn page(reader: &mut Reader<'_>) -> Option<String> {
+    let page: Option<String> = reader.optional("page");
+    if page.as_ref().is_some_and(|page| !is_web_address(page)) {
+        reader.refuse("page", "expects a URL that begins with https:// or http:// and a host");
+    }
+    page
 }
 
 fn email(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
