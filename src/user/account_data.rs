@@ -160,8 +160,8 @@ fn check_content(content: &RawValue) -> Result<(), Error> {
     if content.get().len() > MAX_CONTENT_BYTES {
         return Err(Error::TooLarge("the account data is too large"));
     }
-    // Read as a whole, since half a character or a number beyond all bounds hides within a text that
-    // looks like JSON, and would stand in every answer that carries it.
+    // Read as a whole, since half a character or a number beyond all bounds hides within a text
+    // that looks like JSON, and would stand in every answer that carries it.
     match serde_json::from_str::<Map<String, Value>>(content.get()) {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::BadJson(format!("the content is no object: {error}"))),

@@ -1,8 +1,8 @@
 //! Receipts (client-server API, "Receipts"): how far the members of a room have read.
 //!
 //! Invariant: of each user, kind and thread only the newest is told. One event can hold one receipt
-//! of a user and kind; where threads bring more, there are more events. Nobody is told of those whom
-//! she ignores, or whom her filter does not want as senders.
+//! of a user and kind; where threads bring more, there are more events. Nobody is told of those
+//! whom she ignores, or whom her filter does not want as senders.
 
 use std::collections::{BTreeMap, HashMap};
 

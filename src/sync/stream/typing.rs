@@ -2,8 +2,8 @@
 //!
 //! Invariant: whoever holds a token of this run hears of each change; whoever holds another one
 //! gets all rooms as they are, also those where nobody is typing any more, since the client may
-//! still show somebody. Of the typists only those are told whom the filter wants as senders and whom
-//! the reader does not ignore.
+//! still show somebody. Of the typists only those are told whom the filter wants as senders and
+//! whom the reader does not ignore.
 
 use std::collections::HashMap;
 
