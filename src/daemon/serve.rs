@@ -123,7 +123,7 @@ async fn start(
     let handles = Handles::new(&config, sandbox.resolver()?);
     let stopping = CancellationToken::new();
     let wired = wire::wire(&config, &handles, store.clone(), signing_key, stopping.clone()).await?;
-    let Wired { state, accounts, sessions, maintenance, dial } = wired;
+    let Wired { state, accounts, registration_tokens, sessions, maintenance, dial } = wired;
     spawn_until(&stopping, maintenance.run());
     resume(&stopping, accounts.clone());
 
@@ -156,7 +156,7 @@ async fn start(
     }
     let (server_name, broker) = (identity.server_name.clone(), config.fixed.broker.clone());
     let (ask, askers) = mpsc::channel(ASKERS);
-    let admin_state = Admin { accounts, server_name, dial, broker, ask };
+    let admin_state = Admin { accounts, registration_tokens, server_name, dial, broker, ask };
     for listener in admin {
         let router = admin::router(admin_state.clone());
         server.serve(listener, router).map_err(Failure::new)?;

@@ -28,6 +28,8 @@ pub(crate) struct Wired {
     pub(crate) state: State,
     /// Accounts, for the admin socket.
     pub(crate) accounts: Accounts,
+    /// Registration tokens, for the same.
+    pub(crate) registration_tokens: RegistrationTokens,
     /// Sessions, whose last-seen times are written at the end.
     pub(crate) sessions: Sessions,
     /// The clockwork.
@@ -83,7 +85,7 @@ pub(crate) async fn wire(
         clock,
         rooms,
         uia: Uia::new(context.clone(), users.sessions.clone(), registration_tokens.clone()),
-        registration_tokens,
+        registration_tokens: registration_tokens.clone(),
         shared_secret: SharedSecret::new(context, users.accounts.clone()),
         accounts: users.accounts,
         sessions: users.sessions,
@@ -97,7 +99,8 @@ pub(crate) async fn wire(
         sync,
         stopping,
     });
-    Ok(Wired { state, accounts, sessions, maintenance, dial: dial(config, handles) })
+    let dial = dial(config, handles);
+    Ok(Wired { state, accounts, registration_tokens, sessions, maintenance, dial })
 }
 
 /// The one way out, for whatever connects to somewhere: the broker, where there is one, else this

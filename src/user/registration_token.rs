@@ -63,6 +63,11 @@ impl RegistrationTokens {
         Self { context, pending: Arc::default() }
     }
 
+    /// The time now, in milliseconds since the epoch, by the clock that says when tokens expire.
+    pub fn now_ms(&self) -> u64 {
+        self.context.now_ms()
+    }
+
     /// Makes a token; none as text makes a random one of 16 characters.
     pub async fn create(
         &self,

@@ -6,6 +6,7 @@
 
 mod connection;
 pub(crate) mod protocol;
+mod registration_tokens;
 mod reload;
 mod users;
 
@@ -23,7 +24,7 @@ use http::{Connection, Dial, Peer};
 use ruma::{OwnedServerName, OwnedUserId, UserId};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
-use user::Accounts;
+use user::{Accounts, RegistrationTokens};
 
 use crate::reload::Asker;
 
@@ -35,6 +36,8 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 pub(crate) struct Admin {
     /// Accounts of users.
     pub(crate) accounts: Accounts,
+    /// Who holds one may register.
+    pub(crate) registration_tokens: RegistrationTokens,
     /// This server's name.
     pub(crate) server_name: OwnedServerName,
     /// The way out.
@@ -48,6 +51,7 @@ pub(crate) struct Admin {
 /// The router of the admin socket.
 pub(crate) fn router(admin: Admin) -> Router {
     users::routes()
+        .merge(registration_tokens::routes())
         .merge(connection::routes())
         .merge(reload::routes())
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no such command") })
@@ -96,7 +100,7 @@ impl From<user::Error> for Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             user::Error::UserInUse => StatusCode::CONFLICT,
-            user::Error::UnknownUser(_) => StatusCode::NOT_FOUND,
+            user::Error::UnknownUser(_) | user::Error::NotFound(_) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())

@@ -12,6 +12,12 @@ pub(crate) const DEACTIVATE: &str = "/user/deactivate";
 pub(crate) const RESET_PASSWORD: &str = "/user/reset-password";
 /// Path of [`SetAdmin`].
 pub(crate) const SET_ADMIN: &str = "/user/set-admin";
+/// Path of [`CreateToken`], answered by [`ListedToken`].
+pub(crate) const CREATE_TOKEN: &str = "/registration-token/create";
+/// Path of [`ListTokens`], answered by [`Tokens`].
+pub(crate) const LIST_TOKENS: &str = "/registration-token/list";
+/// Path of [`RemoveToken`], answered by the same.
+pub(crate) const REMOVE_TOKEN: &str = "/registration-token/remove";
 /// Path of [`CheckConnection`].
 pub(crate) const CHECK_CONNECTION: &str = "/check-connection";
 /// Path that reloads, answered by [`ReloadVerdict`].
@@ -106,6 +112,53 @@ pub(crate) struct SetAdmin {
 pub(crate) struct Done {
     /// The whole user id.
     pub(crate) user_id: String,
+}
+
+/// Makes a registration token.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateToken {
+    /// The token; none makes a random one.
+    pub(crate) token: Option<String>,
+    /// How many accounts can be made with it; none is any number.
+    pub(crate) uses: Option<u64>,
+    /// For how long it is good; none is for ever.
+    pub(crate) lifetime_ms: Option<u64>,
+}
+
+/// Lists registration tokens.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListTokens {}
+
+/// All registration tokens.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Tokens {
+    /// The tokens.
+    pub(crate) tokens: Vec<ListedToken>,
+}
+
+/// A registration token.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct ListedToken {
+    /// The token.
+    pub(crate) token: String,
+    /// How many accounts can be made with it; none is any number.
+    pub(crate) uses: Option<u64>,
+    /// How many were made with it.
+    pub(crate) used: u64,
+    /// For how long it is good yet; none is for ever.
+    pub(crate) expires_in_ms: Option<u64>,
+    /// Whether somebody could register with it now.
+    pub(crate) is_valid: bool,
+}
+
+/// Removes a registration token.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveToken {
+    /// The token.
+    pub(crate) token: String,
 }
 
 /// Tries to connect to somewhere.

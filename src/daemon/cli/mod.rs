@@ -8,6 +8,7 @@ mod generate;
 mod hash_password;
 mod health;
 mod register_user;
+mod registration_token;
 mod reload;
 mod sandbox_probe;
 mod user;
@@ -74,6 +75,8 @@ enum Command {
     Config(config_commands::ConfigCommand),
     /// Administrate the users of the running server, over its admin socket
     User(user::UserArguments),
+    /// Administrate the registration tokens of the running server, over its admin socket
+    RegistrationToken(registration_token::RegistrationTokenArguments),
     /// Try whether the running server can connect to another one
     CheckConnection(check_connection::CheckConnection),
     /// Ask the running server whether it is well
@@ -151,6 +154,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(config) => crate::serve::run(config.source()),
         Command::Config(command) => config_commands::run(command),
         Command::User(arguments) => user::run(arguments),
+        Command::RegistrationToken(arguments) => registration_token::run(arguments),
         Command::CheckConnection(arguments) => check_connection::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use serde_json::json;
+
 use crate::{
     machine::{Machine, SECRET},
     manager::Manager,
@@ -197,4 +199,44 @@ fn health_is_told_by_the_exit_status() {
     let said = machine.run(&["health", &format!("{url}/elsewhere")]);
     assert!(said.failed(1).contains("404"), "{}", said.output);
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn registration_tokens_are_made_shown_and_removed() {
+    let machine = Machine::new();
+    fs::create_dir(machine.path("conf.d")).unwrap();
+    let required = "[registration]\nenabled = true\nrequire_token = true\n";
+    machine.write("conf.d/10.toml", required, 0o600);
+    let server = machine.serve();
+    let token = |arguments: &[&str]| {
+        let mut all = vec!["registration-token"];
+        all.extend(arguments);
+        machine.run_configured(&all)
+    };
+    let register = |name: &str, token: &str| {
+        let auth = json!({"type": "m.login.registration_token", "token": token});
+        let body = json!({"username": name, "password": "wonderland", "auth": auth});
+        machine.request("POST /_matrix/client/v3/register", Some(&body)).0
+    };
+    assert_eq!(token(&["create", "--token", "once", "--uses", "1", "--hours", "24"]).ok(), "once");
+    let made = token(&["create"]);
+    let made = made.ok();
+    assert_eq!(made.len(), 16, "{made}");
+    assert_eq!((register("alice", "once"), register("bob", "once")), (200, 401));
+    assert_eq!((register("bob", made), register("carol", "guessed")), (200, 401));
+    let listed = token(&["list"]);
+    let mut lines: Vec<_> = listed.ok().lines().map(str::to_owned).collect();
+    lines.sort();
+    let mut expected = ["once\t1/1\tinvalid".to_owned(), format!("{made}\t1/-\tvalid")];
+    expected.sort();
+    assert_eq!(lines, expected);
+    assert_eq!(token(&["remove", made]).ok(), format!("{made} was removed"));
+    assert_eq!(register("carol", made), 401);
+    assert!(token(&["remove", made]).failed(1).contains("no such registration token"));
+    let twice = token(&["create", "--token", "once"]);
+    assert!(twice.failed(1).contains("exists already"), "{twice:?}");
+    let odd = token(&["create", "--token", "a b"]);
+    assert!(odd.failed(1).contains("1 to 64 characters"), "{odd:?}");
+    assert_eq!(token(&["create", "--uses", "0"]).status, Some(2));
+    drop(server);
 }
