@@ -22,7 +22,7 @@ use crate::{
     ports::Rows,
     room::{Core, Flight, Room},
     rooms::Inner,
-    stage::Stage,
+    stage::{Redaction, Stage},
     tip::Tip,
     txn::TxnKey,
 };
@@ -262,9 +262,10 @@ impl Stage<'_> {
         }
         let mut rows = std::mem::take(&mut self.extras.rows);
         rows.extend(self.rows());
+        let redacted = self.redact();
         let core = self.core.as_ref()?;
         let view = Arc::new(self.view);
-        let changed = self.events.iter().any(|event| !event.changes.is_empty());
+        let changed = redacted || self.events.iter().any(|event| !event.changes.is_empty());
         let summary = (changed && core.is_published()).then(|| crate::directory::summary(&view));
         let change = RoomChange {
             rooms: rooms.clone(),
@@ -284,6 +285,23 @@ impl Stage<'_> {
         tip.pending = self.pending;
         tip.chain_ends = self.chain_ends;
         Some(Staged { change: Arc::new(change), tip })
+    }
+
+    /// Shows redacted what the change redacts: the bodies that others hold learn of it at the
+    /// commit, but what is written with the change must not say what is to be gone. Says whether
+    /// anything that matters to the room is redacted.
+    fn redact(&mut self) -> bool {
+        let mut matters = false;
+        for event in &self.events {
+            let (number, redacted, because) = match &event.redaction {
+                Redaction::Of(number, redacted) => (*number, redacted, &event.body),
+                Redaction::By(because, redacted) => (event.body.number(), redacted, because),
+                Redaction::None | Redaction::Waits(_) => continue,
+            };
+            let (redacted, because) = (Arc::clone(redacted), Some(Arc::clone(because)));
+            matters |= self.view.redact(Body::new_redacted(number, redacted, because));
+        }
+        matters
     }
 
     /// The rows that count the events for those whom they notify.

@@ -181,11 +181,26 @@ impl RoomView {
                 Some(body) => self.pinned.insert(change.key, Arc::clone(body)),
                 None => self.pinned.remove(&change.key),
             };
-            if matches!(change.key, CREATE | POWER_LEVELS)
-                && let Some(powers) = powers_of(&self.pinned)
-            {
-                self.powers = Arc::new(powers);
-            }
+            self.read_powers(change.key);
+        }
+    }
+
+    /// Takes a redaction in, ahead of its commit; says whether the event stands under a well-known
+    /// key, so that what is worked out from its content is another.
+    pub(crate) fn redact(&mut self, redacted: Body) -> bool {
+        let is_it = |(_, body): &(&StateKeyNumber, &Arc<Body>)| body.number() == redacted.number();
+        let Some(key) = self.pinned.iter().find(is_it).map(|(key, _)| *key) else { return false };
+        self.pinned.insert(key, Arc::new(redacted));
+        self.read_powers(key);
+        true
+    }
+
+    /// Parses the power levels anew, if they can be others with the event under this key.
+    fn read_powers(&mut self, key: StateKeyNumber) {
+        if matches!(key, CREATE | POWER_LEVELS)
+            && let Some(powers) = powers_of(&self.pinned)
+        {
+            self.powers = Arc::new(powers);
         }
     }
 

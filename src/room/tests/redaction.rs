@@ -1,11 +1,12 @@
 //! Redactions.
 
+use proto::power::Level;
 use ruma::api::client::room::create_room::v3::RoomPreset;
-use serde_json::{Map, from_value, json};
-use store::numbers::CREATE;
+use serde_json::{Map, from_value, json, value::to_raw_value};
+use store::numbers::{CREATE, NAME, POWER_LEVELS};
 
 use super::world::{each_version, each_world, room_of, user};
-use crate::{RoomError, redact::RedactRequest};
+use crate::{RoomError, create::CreateRoom, directory::DirectoryQuery, redact::RedactRequest};
 
 #[tokio::test]
 async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
@@ -87,6 +88,43 @@ async fn what_makes_the_room_is_not_redacted() {
             let event = world.rooms.inner.find_event(&event_id).await.unwrap().unwrap();
             assert!(!event.body.is_redacted());
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_redacted_is_gone_from_the_directory_and_the_powers() {
+    each_world(async |world| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let request = CreateRoom {
+            public: true,
+            version: Some(ruma::RoomVersionId::V10),
+            name: Some("Rude".to_owned()),
+            topic: Some("Fine".to_owned()),
+            power_level_content_override: Some(to_raw_value(&json!({ "invite": 50 })).unwrap()),
+            ..room_of(&alice, RoomPreset::PublicChat)
+        };
+        let room = world.rooms.create(request).await.unwrap();
+        let view = || async { world.rooms.find(&room).await.unwrap().unwrap().view() };
+        let redact = async |key| {
+            let event_id = view().await.state_pdu(key).unwrap().event_id().to_owned();
+            let request = RedactRequest {
+                sender: alice.clone(),
+                room_id: room.clone(),
+                event_id,
+                content: Map::new(),
+                txn: None,
+            };
+            world.rooms.redact(request).await.unwrap();
+        };
+        redact(NAME).await;
+        let listed = world.rooms.public_rooms(DirectoryQuery::default()).await.unwrap();
+        assert_eq!(listed.rooms[0].name, None);
+        assert_eq!(listed.rooms[0].topic.as_deref(), Some("Fine"));
+        // Before room version 11 the level of invitations does not outlive a redaction.
+        assert!(!view().await.powers().reaches(&bob, Level::Invite));
+        redact(POWER_LEVELS).await;
+        assert!(view().await.powers().reaches(&bob, Level::Invite));
     })
     .await;
 }
