@@ -81,8 +81,22 @@ pub(crate) struct Inner {
     pub(crate) last_creation_ms: AtomicU64,
     registry: Mutex<Registry>,
     kept: Cache<RoomNumber, Arc<Core>>,
-    loading: Vec<tokio::sync::Mutex<()>>,
-    joining: Vec<tokio::sync::Mutex<()>>,
+    loading: Stripes,
+    joining: Stripes,
+    upgrading: Stripes,
+}
+
+/// Locks of rooms: some rooms share one.
+type Stripes = Vec<tokio::sync::Mutex<()>>;
+
+fn stripes() -> Stripes {
+    (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect()
+}
+
+/// The lock of a room.
+async fn lock<'s>(stripes: &'s Stripes, room: &RoomId) -> tokio::sync::MutexGuard<'s, ()> {
+    let sum = room.as_bytes().iter().map(|byte| usize::from(*byte)).sum::<usize>();
+    stripes[sum % LOADING_STRIPES].lock().await
 }
 
 #[derive(Default)]
@@ -124,8 +138,9 @@ impl Rooms {
             last_creation_ms: AtomicU64::new(0),
             registry: Mutex::default(),
             kept: kept(settings.rooms_bytes),
-            loading: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
-            joining: (0..LOADING_STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+            loading: stripes(),
+            joining: stripes(),
+            upgrading: stripes(),
             setup,
         };
         Rooms { inner: Arc::new(inner) }
@@ -190,8 +205,12 @@ impl Inner {
 
     /// Keeps a room from being joined through other servers twice at the same time.
     pub(crate) async fn joining(&self, room: &RoomId) -> tokio::sync::MutexGuard<'_, ()> {
-        let sum = room.as_bytes().iter().map(|byte| usize::from(*byte)).sum::<usize>();
-        self.joining[sum % LOADING_STRIPES].lock().await
+        lock(&self.joining, room).await
+    }
+
+    /// Keeps a room from being upgraded twice at the same time.
+    pub(crate) async fn upgrading(&self, room: &RoomId) -> tokio::sync::MutexGuard<'_, ()> {
+        lock(&self.upgrading, room).await
     }
 
     /// How full the cache of rooms is, and how often a room was at hand.

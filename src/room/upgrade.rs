@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, power::Level, rules::Rules, visibility::Membership};
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomVersionId, events::TimelineEventType};
+use ruma::{
+    OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, events::TimelineEventType,
+};
 use serde_json::{Map, Value, json};
 use store::{
-    numbers::{CANONICAL_ALIAS, CREATE, POWER_LEVELS},
+    numbers::{CANONICAL_ALIAS, CREATE, POWER_LEVELS, TOMBSTONE},
     room::{aliases, directory, event::Event, events, keys},
 };
 
@@ -156,6 +158,10 @@ impl Rooms {
         let rules = Rules::of(request.version.as_str())
             .ok_or_else(|| RoomError::UnsupportedVersion(request.version.clone()))?;
         let old = self.known(&request.room_id).await?;
+        let replaced_by = |view: &RoomView| view.field(TOMBSTONE, "replacement_room");
+        let before = replaced_by(&old.view());
+        // Two rooms that are made at the same time would share what is handed over.
+        let _upgrading = self.inner.upgrading(&request.room_id).await;
         let view = old.view();
         let number = self.inner.find_user(&request.sender).await?.ok_or(RoomError::NotInRoom)?;
         if !view.is_joined(number) {
@@ -163,6 +169,9 @@ impl Rooms {
         }
         if !view.powers().may_send(&request.sender, "m.room.tombstone", true) {
             return Err(RoomError::Forbidden("you may not upgrade this room"));
+        }
+        if let Some(meanwhile) = replaced_by(&view).filter(|room| Some(room) != before.as_ref()) {
+            return self.replaced_meanwhile(&meanwhile, rules).await;
         }
         let plan = Plan {
             rules,
@@ -179,6 +188,21 @@ impl Rooms {
             return Err(error);
         }
         Ok(replacement.id().to_owned())
+    }
+
+    /// The room that somebody else's request, or an earlier one of the same client, has just put in
+    /// the place of the old one, if it is what is asked for.
+    async fn replaced_meanwhile(
+        &self,
+        room_id: &str,
+        rules: &Rules,
+    ) -> Result<OwnedRoomId, RoomError> {
+        let refusal = RoomError::Forbidden("the room has just been upgraded");
+        let Ok(room_id) = RoomId::parse(room_id) else { return Err(refusal) };
+        match self.find(&room_id).await? {
+            Some(room) if room.view().rules().id == rules.id => Ok(room_id),
+            _ => Err(refusal),
+        }
     }
 
     /// The first events of the new room.

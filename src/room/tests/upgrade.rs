@@ -1,5 +1,6 @@
 //! Room upgrades.
 
+use futures_util::future::join_all;
 use proto::rules::Rules;
 use ruma::{OwnedRoomAliasId, RoomVersionId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::json;
@@ -160,6 +161,31 @@ async fn each_further_creator_is_named_once() {
         let create = view.state_pdu(CREATE).unwrap();
         let creators = create.content_field::<Vec<String>>("additional_creators");
         assert_eq!(creators.unwrap(), [bob.as_str()]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_upgrades_at_the_same_time_gets_the_same_room() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let made = CreateRoom {
+            alias_localpart: Some("tea".to_owned()),
+            ..room_of(&alice, RoomPreset::PublicChat)
+        };
+        let old = world.rooms.create(made).await.unwrap();
+        let ask = |version| world.rooms.upgrade(upgrade(&alice, &old, version));
+        let versions = [RoomVersionId::V11, RoomVersionId::V11, RoomVersionId::V10];
+        let upgraded = join_all(versions.map(ask)).await;
+        let new = upgraded[0].as_ref().unwrap();
+        assert_eq!(upgraded[1].as_ref().unwrap(), new);
+        assert!(matches!(upgraded[2], Err(RoomError::Forbidden(_))));
+        let view = world.rooms.find(&old).await.unwrap().unwrap().view();
+        assert_eq!(view.field(TOMBSTONE, "replacement_room").as_deref(), Some(new.as_str()));
+        let alias = OwnedRoomAliasId::try_from("#tea:example.org").unwrap();
+        assert_eq!(world.rooms.resolve_alias(&alias).await.unwrap().unwrap().0, *new);
+        // Afterwards it can be replaced anew.
+        assert_ne!(&ask(RoomVersionId::V11).await.unwrap(), new);
     })
     .await;
 }
