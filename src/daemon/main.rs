@@ -7,6 +7,7 @@ mod egress;
 mod failure;
 mod health;
 mod http_client;
+mod identity;
 mod listen;
 mod logging;
 mod message;

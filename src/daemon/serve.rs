@@ -25,6 +25,7 @@ use crate::{
     certificates,
     failure::Failure,
     health::Health,
+    identity,
     listen::{self, Listeners, Reading},
     logging::{self, LevelHandle},
     message,
@@ -120,6 +121,7 @@ async fn start(
     let pulse = Pulse::default();
     let store = schema_steps::open(settings::store(&config.fixed), pulse.clone()).await;
     let store = store.map_err(|error| database_failure(&config, &error))?;
+    identity::check(&config, &store).await?;
     let handles = Handles::new(&config, sandbox.resolver()?);
     let stopping = CancellationToken::new();
     let wired = wire::wire(&config, &handles, store.clone(), signing_key, stopping.clone()).await?;

@@ -70,6 +70,33 @@ fn addresses_and_certificates_are_checked_before_the_start() {
 }
 
 #[test]
+fn a_server_that_was_used_keeps_its_name() {
+    let machine = Machine::new();
+    let rename = |from: &str, to: &str| {
+        let text = fs::read_to_string(machine.path("homeserver.toml")).unwrap();
+        machine.write("homeserver.toml", &text.replace(from, to), 0o600);
+    };
+    // Nobody was made yet.
+    machine.configure("");
+    assert_eq!(machine.serve().stop(), Some(0));
+    rename("test.example", "first.example");
+    let mut server = machine.serve();
+    let config = machine.text("homeserver.toml");
+    let arguments = ["user", "create", "alice", "--config", &config];
+    let program = Path::new(env!("CARGO_BIN_EXE_matrix-homeserver"));
+    machine.run_as(program, &arguments, "a password of a test\n").ok();
+    assert_eq!(server.stop(), Some(0));
+    rename("first.example", "second.example");
+    let ran = machine.run_configured(&["serve"]);
+    let line = ran.failed(BAD_CONFIGURATION);
+    let expected = "homeserver.toml:1: `server_name` is second.example, but the database has users \
+                    of first.example";
+    assert!(line.contains(expected), "{line}");
+    rename("second.example", "first.example");
+    assert_eq!(machine.serve().stop(), Some(0));
+}
+
+#[test]
 fn a_port_in_use() {
     let machine = Machine::new();
     let listener = TcpListener::bind(("127.0.0.1", machine.port)).unwrap();
