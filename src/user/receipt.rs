@@ -34,6 +34,10 @@ const RECEIPT_BYTES: u64 = 256;
 /// How many relations are followed to the root of a thread, by the spec.
 const MAX_HOPS: usize = 3;
 
+/// How often the read marker is looked at anew when another device has moved it meanwhile. Each time
+/// somebody has moved it, and only forwards, so that this is for a crowd of devices.
+const MARKER_TRIES: usize = 32;
+
 const IN_THREAD: &str = "m.thread";
 
 /// Receipts and read markers.
@@ -195,13 +199,6 @@ impl Receipts {
         let Some(order) = self.find_order(number, event, &unthreaded).await? else {
             return Ok(());
         };
-        let present = self.inner.account_data.find(requester, Some(room), FULLY_READ).await?;
-        if let Some(standing) = present.and_then(|content| marker(content.get()))
-            && let Some(facts) = self.inner.rooms.find_event(&standing).await?
-            && facts.order.is_some_and(|standing| standing >= order)
-        {
-            return Ok(());
-        }
         let content =
             to_raw_value(&Map::from_iter([("event_id".to_owned(), event.as_str().into())]))
                 .map_err(|error| Error::BadJson(error.to_string()))?;
@@ -211,8 +208,35 @@ impl Receipts {
             data_type: FULLY_READ.into(),
             content: Some(content.into()),
         };
+        for _ in 0..MARKER_TRIES {
+            let present = self.inner.account_data.find(requester, Some(room), FULLY_READ).await?;
+            let present = present.and_then(|content| marker(content.get()));
+            if let Some(standing) = &present
+                && let Some(facts) = self.inner.rooms.find_event(standing).await?
+                && facts.order.is_some_and(|standing| standing >= order)
+            {
+                return Ok(());
+            }
+            if self.move_marker(change.clone(), present).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::LimitExceeded("the read marker is being moved by too many at once"))
+    }
+
+    /// Sets the marker if it still stands where it was seen; says whether it did.
+    async fn move_marker(
+        &self,
+        change: AccountDataChange,
+        seen: Option<OwnedEventId>,
+    ) -> Result<bool, Error> {
         let work = move |txn: &mut WriteTxn<'_>| {
-            Ok::<_, Error>(account_data::set(txn, &change).map(drop)?)
+            let present = account_data::find(txn, change.user, change.room, FULLY_READ)?;
+            let is_there = present.and_then(|content| marker(content.get())) == seen;
+            if is_there {
+                account_data::set(txn, &change)?;
+            }
+            Ok::<_, Error>(is_there)
         };
         self.inner.context.store.write(work).await
     }

@@ -206,3 +206,20 @@ async fn markers_are_set_together() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn devices_that_move_the_marker_at_once_move_it_forward() {
+    for_each_engine(|store| async move {
+        let (world, _, alice, _) = room(store).await;
+        let set = |event| world.receipts.set_fully_read(&alice.requester, the_room(), event);
+        // All look before the first of them writes.
+        let (one, two, three) = tokio::join!(set(third()), set(first()), set(second()));
+        for moved in [one, two, three] {
+            moved.unwrap();
+        }
+        let found = world.account_data.find(&alice.requester, Some(the_room()), FULLY_READ);
+        let content = found.await.unwrap().unwrap();
+        assert_eq!(marker(content.get()).unwrap(), third());
+    })
+    .await;
+}
