@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration. Problems are gathered, so that an administrator sees all
 //! of them at once.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::tree::Origin;
 
@@ -28,10 +28,15 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Some(origin) => write!(formatter, "{origin}: {}", self.reason),
-            None => formatter.write_str(&self.reason),
-        }
+        let text = match &self.origin {
+            Some(origin) => format!("{origin}: {}", self.reason),
+            None => self.reason.clone(),
+        };
+        // A key, a value or the name of a file may hold anything, and a problem is one line.
+        text.chars().try_for_each(|character| match character {
+            _ if character.is_control() => write!(formatter, "{}", character.escape_default()),
+            _ => formatter.write_char(character),
+        })
     }
 }
 

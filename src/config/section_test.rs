@@ -170,6 +170,17 @@ fn contacts_are_checked() {
 }
 
 #[test]
+fn whatever_a_key_or_a_value_holds_its_line_is_one() {
+    let problems = load_text("\"a\\nb\" = 1\n").unwrap_err().to_string();
+    assert!(problems.ends_with(": unknown key `a\\nb`"), "{problems}");
+    let value = "turn:\\\"a\\n\\u007f\\\\b";
+    let turn = format!("[turn]\nuris = [\"{value}\"]\nshared_secret = \"s\"\n");
+    let shown = value_of(&load_text(&turn).unwrap(), "turn.uris").unwrap();
+    assert!(!shown.contains(char::is_control), "{shown}");
+    assert_eq!(parse_value(&shown), parse_value(&format!("[\"{value}\"]")));
+}
+
+#[test]
 fn lifetimes_may_be_endless() {
     let config = load_text("[sessions]\naccess_token_lifetime = \"1h\"\n").unwrap();
     let sessions = &config.reloadable.sessions;

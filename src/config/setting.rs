@@ -1,6 +1,10 @@
 //! The types that a key can have: how each is read from TOML and written back to it.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
@@ -34,9 +38,23 @@ pub(crate) trait Setting: Sized {
     fn show(&self) -> String;
 }
 
-/// A TOML basic string.
+/// A TOML string on one line, whatever is in it.
 pub(crate) fn quote(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    if !text.contains(char::is_control) {
+        return toml::Value::from(text).to_string();
+    }
+    let mut quoted = "\"".to_owned();
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if character.is_control() => {
+                // Writing into a string cannot fail.
+                let _ = write!(quoted, "\\u{:04X}", u32::from(character));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "\""
 }
 
 fn text<'a>(node: &'a Node, wanted: &str) -> Result<&'a str, Fault> {

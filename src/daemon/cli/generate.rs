@@ -4,14 +4,15 @@
 //! Invariant: nothing that is there is overwritten.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown},
     path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
 use config::{Environment, MAIN_FILE, SAMPLE, Source};
+use nix::unistd::{Gid, Group};
 use proto::clock::random_string;
 
 use super::{ask, print};
@@ -19,6 +20,8 @@ use crate::{failure::Failure, system::SystemRandom};
 
 /// Name of the secret's file.
 const SECRET_FILE: &str = "registration-shared-secret";
+/// The user and the group of the service, and what its directories begin with.
+const SERVICE: &str = "matrix-homeserver";
 /// Characters of the secret, six random bits each.
 const SECRET_LENGTH: usize = 48;
 
@@ -87,7 +90,7 @@ fn fill_in(arguments: &Generate, server_name: &str, report_stats: bool) -> Resul
     let mut text = SAMPLE.to_owned();
     set(&mut text, "server_name", &server_name.into());
     set(&mut text, "report_stats", &report_stats.into());
-    set(&mut text, "shared_secret_file", &SECRET_FILE.into());
+    set(&mut text, "registration.shared_secret_file", &SECRET_FILE.into());
     if let Some(url) = &arguments.public_baseurl {
         set(&mut text, "public_baseurl", &url.as_str().into());
     }
@@ -101,16 +104,24 @@ fn fill_in(arguments: &Generate, server_name: &str, report_stats: bool) -> Resul
     }
     if !arguments.bind.is_empty() {
         text = text.replace("\n#[[listeners]]\n", "\n[[listeners]]\n");
-        set(&mut text, "bind", &arguments.bind.clone().into());
+        set(&mut text, "listeners.bind", &arguments.bind.clone().into());
     }
     Ok(text)
 }
 
-/// Uncomments a key of the sample and gives it a value.
-fn set(text: &mut String, key: &str, value: &toml::Value) {
+/// Uncomments a key of the sample and gives it a value. Of the same name in another table it takes
+/// no notice.
+fn set(text: &mut String, path: &str, value: &toml::Value) {
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
     let start = format!("#{key} = ");
+    let mut here = "";
     let lines = text.lines().map(|line| {
-        if line.starts_with(&start) { format!("{key} = {value}") } else { line.to_owned() }
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        if bare.starts_with('[') {
+            here = bare.trim_matches(['[', ']']);
+        }
+        let is_meant = here == table && line.starts_with(&start);
+        if is_meant { format!("{key} = {value}") } else { line.to_owned() }
     });
     let mut filled: String = lines.collect::<Vec<_>>().join("\n");
     filled.push('\n');
@@ -128,6 +139,7 @@ fn write_all(directory: &Path, text: &str) -> Result<(), Failure> {
     if !secret_file.exists() {
         let secret = random_string(&SystemRandom, SECRET_LENGTH);
         write_new(&secret_file, &format!("{secret}\n"), 0o600)?;
+        share_with_service(&secret_file, directory)?;
     }
     check(directory, text)?;
     write_new(&file, text, 0o644)
@@ -146,6 +158,26 @@ fn check(directory: &Path, text: &str) -> Result<(), Failure> {
         ..failure
     })?;
     removed.map_err(|error| cannot("remove", &draft, &error))
+}
+
+/// The group of the service, if the directory is where it reads its configuration from: root owns
+/// that, and the service is another user.
+fn group_of_service(directory: &Path) -> Option<Gid> {
+    let directory = fs::canonicalize(directory).ok()?;
+    let name = directory.file_name()?.to_str()?;
+    let is_ours = name == SERVICE || name.starts_with(&format!("{SERVICE}-"));
+    if !is_ours || directory.parent() != Some(Path::new("/etc")) {
+        return None;
+    }
+    Group::from_name(SERVICE).ok().flatten().map(|group| group.gid)
+}
+
+/// Lets the service read a secret that root has made for it.
+fn share_with_service(path: &Path, directory: &Path) -> Result<(), Failure> {
+    let Some(group) = group_of_service(directory) else { return Ok(()) };
+    let shared = chown(path, None, Some(group.as_raw()))
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o640)));
+    shared.map_err(|error| cannot("give to the service", path, &error))
 }
 
 /// Writes a file that must not be there yet; it gets the owner of its directory, so that what root

@@ -40,6 +40,9 @@ fn a_generated_configuration_is_in_order() {
     ] {
         assert!(shown.ok().contains(line), "{line}\n{}", shown.output);
     }
+    // The other secret of the same name is another server's.
+    let turn = shown.ok().split_once("\n[turn]\n").unwrap().1.split("\n[").next().unwrap();
+    assert!(turn.contains("# shared_secret_file is not set"), "{turn}");
     let names: Vec<_> = fs::read_dir(machine.path("made"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
