@@ -140,7 +140,8 @@ impl DirectoryQuery {
     }
 }
 
-/// Whether a room is worth listing: somebody is in it, and whoever finds it can join, knock or read.
+/// Whether a room is worth listing: somebody is in it, and whoever finds it can join, knock or
+/// read.
 fn is_of_use(room: &PublishedRoom) -> bool {
     let is_near =
         matches!(room.join_rule, JoinRule::Public | JoinRule::Knock | JoinRule::KnockRestricted);

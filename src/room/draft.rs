@@ -13,10 +13,13 @@ use proto::{
     rules::Rules,
     size::MAX_DEPTH,
 };
-use ruma::events::StateEventType;
-use store::room::event::Body;
+use ruma::{
+    UserId,
+    events::{StateEventType, TimelineEventType},
+};
+use store::{numbers::CREATE, room::event::Body};
 
-use crate::{RoomError, keys::Pair, rooms::Inner, stage::Stage};
+use crate::{RoomError, RoomView, keys::Pair, rooms::Inner, stage::Stage};
 
 /// An event that is signed and allowed.
 pub(crate) struct Completed {
@@ -31,6 +34,7 @@ pub(crate) async fn complete(
     timestamp_ms: u64,
 ) -> Result<Completed, RoomError> {
     let view = &stage.view;
+    check_reach(view, draft)?;
     let (placement, auth_state) = placement(stage, draft, timestamp_ms).await?;
     let signed = stage.inner.sign(draft, &placement, view.rules)?;
     let mut state = auth_state.clone();
@@ -44,6 +48,25 @@ pub(crate) async fn complete(
     let authorized = signed.into_own().authorize_own(find_state);
     let pdu = authorized.map_err(|rejected| RoomError::from(rejected.denied))?;
     Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
+}
+
+/// Checks that nobody is invited into a room that is closed to the server of the one invited: the
+/// authorization rules let the invitation pass, and then keep out whoever accepts it.
+fn check_reach(view: &RoomView, draft: &Draft) -> Result<(), RoomError> {
+    if draft.event_type != TimelineEventType::RoomMember {
+        return Ok(());
+    }
+    let Some(create) = view.state_pdu(CREATE) else { return Ok(()) };
+    let target = draft.state_key.as_deref().and_then(|key| <&UserId>::try_from(key).ok());
+    let is_near = target.is_none_or(|target| target.server_name() == create.sender().server_name());
+    if is_near || create.content_field::<bool>("m.federate") != Some(false) {
+        return Ok(());
+    }
+    let content = serde_json::from_str::<serde_json::Value>(draft.content.get());
+    if content.is_ok_and(|content| content["membership"] == "invite") {
+        return Err(RoomError::Forbidden("this room is closed to other servers"));
+    }
+    Ok(())
 }
 
 /// Where a draft goes on top of the stage's working state, and the auth events that it selects

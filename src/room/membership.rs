@@ -410,8 +410,8 @@ impl Work for SubmitMember<'_> {
         let membership = membership.and_then(Membership::parse).ok_or_else(|| {
             RoomError::BadContent("a member event needs a known `membership`".to_owned())
         })?;
-        // Only the server may say who authorises a join: it would have to sign for a user of another
-        // one, and everybody else would drop the event.
+        // Only the server may say who authorises a join: it would have to sign for a user of
+        // another one, and everybody else would drop the event.
         if content.remove(AUTHORISED_VIA).is_some() {
             draft.content = raw(&content)?;
         }

@@ -2,7 +2,7 @@
 
 use proto::rules::Rules;
 use ruma::{RoomId, UserId, api::client::room::create_room::v3::RoomPreset};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use super::world::{World, each_version, each_world, other, own, room_of, user};
 use crate::{
@@ -21,7 +21,7 @@ async fn room_with_rule(
         initial_state: vec![InitialState {
             event_type: "m.room.join_rules".to_owned(),
             state_key: String::new(),
-            content: serde_json::value::to_raw_value(&rule).unwrap(),
+            content: to_raw_value(&rule).unwrap(),
         }],
         ..room_of(alice, RoomPreset::PrivateChat)
     };
@@ -140,6 +140,35 @@ async fn a_member_event_sent_as_state_follows_the_same_rules() {
         assert_eq!(member.pdu().content_field::<String>("displayname").as_deref(), Some("Robert"));
         let seen = serde_json::to_value(member.to_client(store::room::event::Reader::default()));
         assert_eq!(seen.unwrap()["unsigned"]["prev_content"]["displayname"], "Bobby");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_is_invited_into_a_room_that_is_closed_to_her_server() {
+    each_version(async |world, rules| {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let stranger = ruma::user_id!("@stranger:elsewhere.org").to_owned();
+        let request = |federate: bool| CreateRoom {
+            version: Some(rules.version()),
+            creation_content: Some(to_raw_value(&json!({ "m.federate": federate })).unwrap()),
+            ..room_of(&alice, RoomPreset::PrivateChat)
+        };
+        let (open, closed) = (request(true), request(false));
+        let invited = vec![(stranger.clone(), crate::MemberProfile::default())];
+        let refused = world.rooms.create(CreateRoom { invite: invited, ..closed.clone() }).await;
+        assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+        let closed = world.rooms.create(closed).await.unwrap();
+        let refused = world.invite(&alice, &stranger, &closed).await;
+        assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+        let content = json!({ "membership": "invite" });
+        let event = ("m.room.member", Some(stranger.as_str()), content);
+        let refused = world.submit(&alice, &closed, event).await;
+        assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+        world.rooms.ban(other(&alice, &stranger, &closed)).await.unwrap();
+        world.invite(&alice, &bob, &closed).await.unwrap();
+        let open = world.rooms.create(open).await.unwrap();
+        world.invite(&alice, &stranger, &open).await.unwrap();
     })
     .await;
 }
