@@ -12,7 +12,7 @@ use std::{
 };
 
 use proto::number::{RoomNumber, UserNumber};
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, ServerName, UserId};
 use store::{
     Snapshot,
     user::{directory as rows, profile},
@@ -76,7 +76,7 @@ impl Directory {
         limit: usize,
     ) -> Result<SearchResult, Error> {
         let settings = self.context.settings();
-        let wanted = search_words(term);
+        let wanted = search_words(term, &self.context.server_name);
         if !settings.directory.enabled || wanted.is_empty() {
             return Ok(SearchResult::default());
         }
@@ -217,14 +217,19 @@ pub(crate) fn words(user_id: &UserId, displayname: &str) -> Vec<String> {
     words
 }
 
-/// The words that a search asks for; a user ID, or how one begins, is one word.
-fn search_words(term: &str) -> Vec<String> {
+/// The words that a search asks for; a user ID, or how one begins, is one word, also without its
+/// sigil where it shows itself by the server's name.
+fn search_words(term: &str, server_name: &ServerName) -> Vec<String> {
     let mut words = Vec::new();
     for part in term.split_whitespace() {
+        let part = part.to_lowercase();
+        let server = part.split_once(':').map_or("", |(_, server)| server);
         if part.starts_with('@') && part.len() > 1 {
-            words.push(cut(&part.to_lowercase()));
+            words.push(cut(&part));
+        } else if !server.is_empty() && server_name.as_str().to_lowercase().starts_with(server) {
+            words.push(cut(&format!("@{part}")));
         } else {
-            words.extend(split(part));
+            words.extend(split(&part));
         }
     }
     words.truncate(MAX_WORDS);

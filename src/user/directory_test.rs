@@ -40,7 +40,9 @@ async fn public_rooms_show_their_members() {
         assert!(found(&world, &eve, "Alice").await.is_empty());
         world.rooms.join(&alice.requester, public);
         world.rooms.0.lock().public.insert(public);
-        for term in ["Alice Cooper", "cooper ALI", "@user", "@user-1-alice:example.org", "user-1"] {
+        let by_name = ["Alice Cooper", "cooper ALI", "Alice:Cooper"];
+        let by_id = ["@user", "@user-1-alice:example.org", "user-1", "User-1-alice:exam"];
+        for term in by_name.into_iter().chain(by_id) {
             assert_eq!(found(&world, &eve, term).await, ["user-1-alice"], "{term}");
         }
         for term in ["", " ", "lice", "Alice Freddy", "@alice", "%"] {
