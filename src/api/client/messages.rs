@@ -53,7 +53,11 @@ pub(crate) async fn messages(mut call: Call) -> Outcome {
     let page = call.state.rooms.messages(reading(&call, &room_id)?, request).await?;
     let events = page.events.len() + page.state.len();
     let mut writer = Writer::new(events, call.state.now_ms());
-    writer.token("start", &page.start);
+    // What was given comes back as it was given: it has been read as a token, of either kind.
+    match query.from.filter(|from| !from.is_empty()) {
+        Some(from) => writer.token("start", &from),
+        None => writer.token("start", &page.start),
+    }
     if let Some(end) = &page.end {
         writer.token("end", end);
     }

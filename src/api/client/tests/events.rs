@@ -106,6 +106,11 @@ async fn the_timeline_is_paged() {
         }
         let expected: Vec<String> = (0..25).rev().map(|number| format!("m{number}")).collect();
         assert_eq!(bodies, expected);
+        let since = text(&alice.get("sync").await.ok()["next_batch"]);
+        for from in [&since, "t1_1"] {
+            let path = format!("rooms/{room}/messages?dir=b&limit=1&from={from}");
+            assert_eq!(alice.get(&path).await.ok()["start"], *from);
+        }
         let forward = alice.get(&format!("rooms/{room}/messages?dir=f&limit=1")).await.ok();
         assert_eq!(forward["chunk"][0]["type"], "m.room.create");
         let lazy = escape(r#"{"lazy_load_members":true,"types":["m.room.message"]}"#);
