@@ -72,7 +72,12 @@ fn around(
             };
             let numbers = state.iter().filter(|(key, _)| is_needed(**key));
             let numbers = numbers.map(|(_, number)| *number).collect::<Vec<_>>();
-            events::load_all(snapshot, &reader.sight.events, &numbers)?
+            let mut state = events::load_all(snapshot, &reader.sight.events, &numbers)?;
+            let is_wanted = |event: &Arc<Event>| {
+                question.wanted.as_ref().is_none_or(|wanted| wanted(event.pdu()))
+            };
+            state.retain(is_wanted);
+            state
         }
         None => Vec::<Arc<Event>>::new(),
     };

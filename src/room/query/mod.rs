@@ -174,7 +174,7 @@ pub struct ContextRequest<'a> {
     pub event_id: &'a EventId,
     /// How many around it, up to [`CONTEXT_MAX`].
     pub limit: usize,
-    /// Which events around it; all if `None`.
+    /// Which events around it and of the state; all if `None`.
     pub wanted: Option<Wanted>,
     /// Whether the state leaves out member events that no event here needs.
     pub lazy_load_members: bool,

@@ -143,6 +143,12 @@ async fn an_event_and_what_is_around_it() {
         assert_eq!(context["events_before"][0]["content"]["body"], "before");
         assert_eq!(context["events_after"][0]["content"]["body"], "after");
         assert!(context["state"].as_array().unwrap().len() > 3);
+        let filter = escape(&json!({ "types": ["m.room.create"] }).to_string());
+        let context = alice.get(&format!("{path}&filter={filter}")).await.ok();
+        assert_eq!(context["event"]["event_id"], event);
+        assert_eq!(context["events_after"], json!([]));
+        assert_eq!(context["state"][0]["type"], "m.room.create");
+        assert_eq!(context["state"].as_array().unwrap().len(), 1);
         let from = format!("rooms/{room}/messages?dir=b&from={}", text(&context["start"]));
         alice.get(&from).await.ok();
         bob.get(&path).await.is(404, "M_NOT_FOUND");
