@@ -44,6 +44,19 @@ impl Rooms {
     }
 }
 
+impl MembersRequest {
+    /// Whether members with this membership are asked for. Where both are given, one that fits is
+    /// enough.
+    fn passes(&self, membership: Membership) -> bool {
+        let is = self.membership.map(|wanted| membership == wanted);
+        let is_not = self.not_membership.map(|unwanted| membership != unwanted);
+        match (is, is_not) {
+            (None, None) => true,
+            (is, is_not) => is == Some(true) || is_not == Some(true),
+        }
+    }
+}
+
 fn joined_member(event: &Arc<Event>) -> Option<JoinedMember> {
     let pdu = event.pdu();
     Some(JoinedMember {
@@ -63,10 +76,7 @@ fn list(
         None => reader.group(snapshot)?,
         Some(point) => group_at(snapshot, reader, point)?,
     };
-    let passes = |membership: Membership| {
-        request.membership.is_none_or(|wanted| membership == wanted)
-            && request.not_membership.is_none_or(|unwanted| membership != unwanted)
-    };
+    let passes = |membership: Membership| request.passes(membership);
     let state = reader.sight.groups.map(snapshot, group)?;
     let members = state.iter().filter_map(|(key, number)| Some((key_user(*key)?, *number)));
     // Of the current state the view knows the memberships, so that those not wanted are not even

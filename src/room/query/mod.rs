@@ -187,7 +187,7 @@ pub struct MembersRequest {
     pub at: Option<Point>,
     /// Only this membership.
     pub membership: Option<Membership>,
-    /// Not this membership.
+    /// Not this membership; with the one above, whoever fits either.
     pub not_membership: Option<Membership>,
 }
 

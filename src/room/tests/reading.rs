@@ -150,6 +150,11 @@ async fn members_at_a_point_and_of_a_kind() {
         let joined = Some(Membership::Join);
         assert_eq!(count(MembersRequest { membership: joined, ..Default::default() }).await, 2);
         assert_eq!(count(MembersRequest { not_membership: joined, ..Default::default() }).await, 1);
+        let left = Some(Membership::Leave);
+        let either = MembersRequest { membership: left, not_membership: left, at: None };
+        assert_eq!(count(either).await, 3, "who is gone, and who is not");
+        let either = MembersRequest { membership: joined, not_membership: left, at: None };
+        assert_eq!(count(either).await, 2);
         assert_eq!(count(MembersRequest { at, membership: joined, ..Default::default() }).await, 2);
         let at = Some(Point::Position(Position(0)));
         assert_eq!(count(MembersRequest { at, ..Default::default() }).await, 1, "its creator");
