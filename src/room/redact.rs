@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, pdu::Pdu, power::Level, redact::may_apply};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, events::TimelineEventType};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId, events::TimelineEventType};
 use serde_json::{Map, Value};
 use store::room::{event::Event, events};
 
@@ -22,6 +22,8 @@ use crate::{
 pub struct RedactRequest {
     /// Who asks.
     pub sender: OwnedUserId,
+    /// Whether that is an administrator of this server, who may redact what its users sent.
+    pub is_admin: bool,
     /// The room.
     pub room_id: OwnedRoomId,
     /// The event to redact.
@@ -39,7 +41,7 @@ impl Rooms {
         let target = self.inner.find_event(&request.event_id).await?;
         let target = target.filter(|target| target.room == room.number());
         let view = room.view();
-        if let Err(error) = may_ask(&view, &request, target.as_deref()) {
+        if let Err(error) = self.may_ask(&view, &request, target.as_deref()) {
             return match request.txn.map(|txn| txn.stage(&request.room_id).hash) {
                 Some(hash) => self.sent_before(hash, error).await,
                 None => Err(error),
@@ -57,30 +59,34 @@ impl Rooms {
         let (room_id, txn) = (request.room_id, request.txn);
         self.submit(Submission { room_id, draft, timestamp_ms: None, txn }).await
     }
+
+    /// Whether a client may ask for a redaction. The authorization rules let everybody send them
+    /// from room version 3 on, and leave it to each server whether they apply; sending one that
+    /// does not is refused. Everywhere they apply to events of the sender's own server.
+    fn may_ask(
+        &self,
+        view: &RoomView,
+        request: &RedactRequest,
+        target: Option<&Event>,
+    ) -> Result<(), RoomError> {
+        if target.is_some_and(|target| LASTING.contains(&target.pdu().type_str())) {
+            return Err(RoomError::Forbidden("events of this type are not redacted"));
+        }
+        let may_redact = |author: &UserId| {
+            *author == *request.sender || request.is_admin && self.is_local(author)
+        };
+        let may = target.is_some_and(|target| may_redact(target.pdu().sender()));
+        if may || view.powers().reaches(&request.sender, Level::Redact) {
+            Ok(())
+        } else {
+            Err(RoomError::Forbidden("you may not redact this event"))
+        }
+    }
 }
 
 /// Events that keep so little when redacted that the room would not be the same: its type and
 /// whether other servers may join; which servers are kept out.
 const LASTING: [&str; 2] = ["m.room.create", "m.room.server_acl"];
-
-/// Whether a client may ask for a redaction. The authorization rules let everybody send them from
-/// room version 3 on, and leave it to each server whether they apply; sending one that does not is
-/// refused.
-fn may_ask(
-    view: &RoomView,
-    request: &RedactRequest,
-    target: Option<&Event>,
-) -> Result<(), RoomError> {
-    if target.is_some_and(|target| LASTING.contains(&target.pdu().type_str())) {
-        return Err(RoomError::Forbidden("events of this type are not redacted"));
-    }
-    let own = target.is_some_and(|target| *target.pdu().sender() == *request.sender);
-    if own || view.powers().reaches(&request.sender, Level::Redact) {
-        Ok(())
-    } else {
-        Err(RoomError::Forbidden("you may not redact this event"))
-    }
-}
 
 /// What a redaction that is being staged does to its target.
 pub(crate) async fn stage(stage: &Stage<'_>, pdu: &Pdu) -> Result<Redaction, RoomError> {

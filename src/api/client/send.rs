@@ -59,8 +59,15 @@ pub(crate) async fn send_redaction(
     let Redaction { redacts, .. } = call.json()?;
     let event_id =
         event_id.or(redacts).ok_or_else(|| MISSING_PARAM.with("missing parameter redacts"))?;
-    let (sender, content, txn) = (call.user_id()?.to_owned(), call.object()?, Some(txn));
-    let request = RedactRequest { sender, room_id, event_id, content, txn };
+    let requester = call.requester()?;
+    let request = RedactRequest {
+        sender: requester.user_id().to_owned(),
+        is_admin: requester.is_admin(),
+        room_id,
+        event_id,
+        content: call.object()?,
+        txn: Some(txn),
+    };
     Ok(call.state.rooms.redact(request).await?.event_id)
 }
 

@@ -74,6 +74,7 @@ async fn a_redaction_before_its_target_redacts_it_when_it_comes() {
         let said = world(a).say(&alice, &room, "a secret").await;
         let request = RedactRequest {
             sender: alice.clone(),
+            is_admin: false,
             room_id: room.clone(),
             event_id: said.clone(),
             content: serde_json::Map::new(),

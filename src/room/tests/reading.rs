@@ -198,6 +198,7 @@ async fn a_repeated_transaction_id_is_the_same_event_also_after_a_restart() {
         let more = restarted.submit(submission("two", "c")).await.unwrap();
         let redaction = || RedactRequest {
             sender: alice.clone(),
+            is_admin: false,
             room_id: room.clone(),
             event_id: first.event_id.clone(),
             content: serde_json::Map::new(),

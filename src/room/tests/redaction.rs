@@ -18,6 +18,7 @@ async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
         let held = world.rooms.inner.find_event(&said).await.unwrap().unwrap();
         let request = RedactRequest {
             sender: alice.clone(),
+            is_admin: false,
             room_id: room.clone(),
             event_id: said.clone(),
             content: from_value(json!({ "reason": "no secrets", "org.example.by": "a bot" }))
@@ -50,6 +51,7 @@ async fn others_events_can_be_redacted_only_with_power() {
         let by_bob = world.say(&bob, &room, "his").await;
         let request = |event: &ruma::EventId| RedactRequest {
             sender: bob.clone(),
+            is_admin: false,
             room_id: room.clone(),
             event_id: event.to_owned(),
             content: Map::new(),
@@ -67,6 +69,33 @@ async fn others_events_can_be_redacted_only_with_power() {
 }
 
 #[tokio::test]
+async fn an_administrator_redacts_what_users_of_the_server_sent() {
+    each_version(async |world, rules| {
+        let (alice, bob, root) = (user("alice"), user("bob"), user("root"));
+        let room = world.public_room(&alice, rules).await;
+        world.join(&bob, &room).await.unwrap();
+        let said = world.say(&bob, &room, "rude").await;
+        let redact = async |is_admin| {
+            let request = RedactRequest {
+                sender: root.clone(),
+                is_admin,
+                room_id: room.clone(),
+                event_id: said.clone(),
+                content: Map::new(),
+                txn: None,
+            };
+            world.rooms.redact(request).await
+        };
+        assert!(matches!(redact(true).await, Err(RoomError::Denied(_))), "she is not in the room");
+        world.join(&root, &room).await.unwrap();
+        assert!(matches!(redact(false).await, Err(RoomError::Forbidden(_))));
+        redact(true).await.unwrap();
+        assert!(world.rooms.inner.find_event(&said).await.unwrap().unwrap().body.is_redacted());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_makes_the_room_is_not_redacted() {
     each_version(async |world, rules| {
         let alice = user("alice");
@@ -78,6 +107,7 @@ async fn what_makes_the_room_is_not_redacted() {
         for event_id in [create, acl] {
             let request = RedactRequest {
                 sender: alice.clone(),
+                is_admin: false,
                 room_id: room.clone(),
                 event_id: event_id.clone(),
                 content: Map::new(),
@@ -110,6 +140,7 @@ async fn what_is_redacted_is_gone_from_the_directory_and_the_powers() {
             let event_id = view().await.state_pdu(key).unwrap().event_id().to_owned();
             let request = RedactRequest {
                 sender: alice.clone(),
+                is_admin: false,
                 room_id: room.clone(),
                 event_id,
                 content: Map::new(),

@@ -218,6 +218,7 @@ async fn a_redacted_event_is_told_redacted() {
         let secret = alice.say(&room, "secret").await;
         let request = room::redact::RedactRequest {
             sender: alice.id().to_owned(),
+            is_admin: false,
             room_id: room.clone(),
             event_id: secret.clone(),
             content: serde_json::Map::new(),
