@@ -8,14 +8,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::layer::Source;
+use crate::service::Service;
 
 /// What the name of every credential begins with.
-const PREFIX: &str = "matrix-homeserver.";
-/// The unit of the system's configuration, and the directory whose name begins that of each
-/// further server: that of `matrix-homeserver@NAME.service` is /etc/matrix-homeserver-NAME.
-const NAME: &str = "matrix-homeserver";
-const INSTANCE_DIRECTORY: &str = "/etc";
+pub(crate) const PREFIX: &str = "matrix-homeserver.";
 
 /// Below which directories credentials are stored, strongest first, as systemd has them.
 const STORES: [&str; 4] = ["etc", "run", "usr/local/lib", "usr/lib"];
@@ -84,66 +80,11 @@ impl Credentials {
     }
 }
 
-/// The service that goes by a configuration.
-pub(crate) enum Service {
-    /// `matrix-homeserver.service`.
-    Main,
-    /// `matrix-homeserver@NAME.service`.
-    Further(String),
-}
-
-impl Service {
-    /// The one that the units have for it.
-    pub(crate) fn of(source: &Source) -> Option<Self> {
-        let Source::File(file) = source else { return Some(Self::Main) };
-        let directory = file.parent()?;
-        let name = directory.file_name()?.to_str()?.strip_prefix(NAME)?.strip_prefix('-')?;
-        let is_ours = directory.parent() == Some(Path::new(INSTANCE_DIRECTORY));
-        is_ours.then(|| Self::Further(name.to_owned()))
-    }
-
-    fn unit(&self) -> String {
-        match self {
-            Self::Main => format!("{NAME}.service"),
-            Self::Further(name) => format!("{NAME}@{name}.service"),
-        }
-    }
-
-    /// What the names of its stored credentials begin with.
-    fn prefix(&self) -> String {
-        match self {
-            Self::Main => PREFIX.to_owned(),
-            Self::Further(name) => format!("{NAME}-{name}."),
-        }
-    }
-
-    /// Its `StateDirectory=`, if it is another than the usual one.
-    pub(crate) fn state_directory(&self) -> Option<PathBuf> {
-        match self {
-            Self::Main => None,
-            Self::Further(name) => Some(format!("/var/lib/{NAME}-{name}").into()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-
-    #[test]
-    fn a_configuration_tells_its_service() {
-        let unit = |source: Source| Service::of(&source).map(|service| service.unit());
-        let of_file = |path: &str| unit(Source::File(path.into()));
-        assert_eq!(unit(Source::System).unwrap(), "matrix-homeserver.service");
-        let instance = of_file("/etc/matrix-homeserver-two/homeserver.toml");
-        assert_eq!(instance.unwrap(), "matrix-homeserver@two.service");
-        for path in ["/etc/matrix-homeserver/homeserver.toml", "/srv/matrix-homeserver-x/h.toml"] {
-            assert_eq!(of_file(path), None, "{path}");
-        }
-        assert_eq!(of_file("homeserver.toml"), None);
-    }
 
     #[test]
     fn the_running_service_has_its_own_and_one_that_will_run_those_of_the_stores() {

@@ -11,10 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    credential::{Credentials, Service},
-    problem::Problem,
-};
+use crate::{credential::Credentials, problem::Problem, service::Service};
 
 /// Name of the main file.
 pub const MAIN_FILE: &str = "homeserver.toml";

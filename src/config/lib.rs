@@ -14,6 +14,7 @@ mod problem;
 mod reader;
 mod secret;
 pub mod section;
+mod service;
 mod setting;
 mod show;
 #[doc(hidden)]

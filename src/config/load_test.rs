@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    Config, Credentials, Environment, Source, credential::Service, load, load_without_secrets,
+    Config, Credentials, Environment, Source, load, load_without_secrets, service::Service,
 };
 
 /// The three directories of the system below a temporary one.

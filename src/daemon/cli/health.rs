@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Health) -> Result<(), Failure> {
         Some(_) => None,
         None => Some(arguments.config.load_public()?),
     };
-    let place = place(arguments.server.as_deref(), config.as_ref())?;
+    let place = place(arguments.server.as_deref(), (&arguments.config, config.as_ref()))?;
     let status = block_on(async {
         let answer = http_client::send(&place, Method::GET, "/health", None).await;
         Ok(answer.map_err(Failure::new)?.status)

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &RegisterUser) -> Result<(), Failure> {
         None => Some(arguments.config.load()?),
     };
     let secret = secret(arguments, config.as_ref())?;
-    let place = place(arguments.server_url.as_deref(), config.as_ref())?;
+    let place = place(arguments.server_url.as_deref(), (&arguments.config, config.as_ref()))?;
     let registration = Registration {
         user: user(arguments.user.as_deref())?,
         password: password(arguments)?,
@@ -95,8 +95,18 @@ fn secret(arguments: &RegisterUser, config: Option<&Config>) -> Result<String, F
 }
 
 /// The server that the command line names, else that of the configuration.
-pub(super) fn place(url: Option<&str>, config: Option<&Config>) -> Result<Place, Failure> {
-    let from_config = || config.and_then(|config| url_of(&config.listeners.list));
+pub(super) fn place(
+    url: Option<&str>,
+    (argument, config): (&ConfigArgument, Option<&Config>),
+) -> Result<Place, Failure> {
+    let from_config = || {
+        let listeners = &config?.listeners;
+        // The socket unit listens there, unless a drop-in says otherwise.
+        let passed = argument.source().service_socket();
+        let passed = passed.filter(|path| listeners.is_default && path.exists());
+        let passed = passed.map(|path| format!("unix:{}", path.display()));
+        passed.or_else(|| url_of(&listeners.list))
+    };
     let url = url.map(str::to_owned).or_else(from_config);
     let url = url.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
     Place::parse(&url).map_err(Failure::new)
