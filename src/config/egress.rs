@@ -4,10 +4,13 @@
 //! The broker runs as a user of its own, who may read no secret. So it reads the same layers as the
 //! server, but takes these three sections alone: no key of another section is looked at, and no
 //! file that a key names is opened. A layer that this user may not read is left out and named; the
-//! server, which reads everything, refuses an `[egress]` in such a file (see [`hidden`]), so that
+//! server, which reads everything, refuses an `[egress]` in such a file (see [`lost`]), so that
 //! nothing of it can be lost; what is lost of `[sandbox]` leaves the broker the stricter. A
 //! directory that cannot be listed is an error, and so is a file that its user may read, but its
 //! sandbox does not: what it says must not be lost either.
+//!
+//! All servers of a machine share one broker, which goes by the layers of the system, by nothing if
+//! there are none; an `[egress]` of another server is refused.
 
 use std::{
     fs, io,
@@ -17,7 +20,7 @@ use std::{
 use nix::unistd::{AccessFlags, access};
 
 use crate::{
-    Credentials, Entry, Environment, Problem, Problems, Source, fragment, layer,
+    BROKER_SOCKET, Credentials, Entry, Environment, Problem, Problems, Source, fragment, layer,
     reader::{Context, Found, Reader},
     secret::SecretPlaces,
     section::{
@@ -67,7 +70,7 @@ impl EgressConfig {
 pub fn load_egress(source: &Source, environment: &Environment) -> Result<EgressConfig, Problems> {
     let (mut problems, mut unread) = (Vec::new(), Vec::new());
     let mut table = Table::new();
-    let files = layer::files(source, environment, &mut problems);
+    let files = layer::files_if_any(source, environment, &mut problems);
     for path in &files {
         if is_forbidden(path) {
             unread.push(path.clone());
@@ -105,18 +108,30 @@ fn is_forbidden(path: &Path) -> bool {
     fs::File::open(path).is_err_and(denied) && access(path, AccessFlags::R_OK).is_err()
 }
 
-/// Keys of `[egress]` that the broker may be unable to read, because not every user can.
-pub(crate) fn hidden(entries: &[Entry]) -> Vec<Problem> {
-    let hidden = entries.iter().filter(|entry| entry.table == SECTION).filter_map(|entry| {
-        let origin = entry.origin.as_ref().filter(|origin| !origin.file.world_readable)?;
-        let reason = format!(
-            "`{}` is the broker's to read, which is another user; put [egress] into a fragment of \
-             its own that every user can read (chmod o+r)",
-            entry.path()
-        );
+/// Keys of `[egress]` that the broker does not read, or may be unable to, because not every user
+/// can.
+pub(crate) fn lost(entries: &[Entry], source: &Source, environment: &Environment) -> Vec<Problem> {
+    let Some(broker) = &environment.broker else { return Vec::new() };
+    let is_shared = *source != Source::System && broker == Path::new(BROKER_SOCKET);
+    let lost = entries.iter().filter(|entry| entry.table == SECTION).filter_map(|entry| {
+        let origin = entry.origin.as_ref()?;
+        let reason = if is_shared {
+            let place = environment.directories.first().map(|directory| directory.display());
+            format!(
+                "which all servers of this machine share: it goes by {} alone",
+                place.map(|place| place.to_string()).unwrap_or_default()
+            )
+        } else if origin.file.world_readable {
+            return None;
+        } else {
+            "which is another user; put [egress] into a fragment of its own that every user can \
+             read (chmod o+r)"
+                .to_owned()
+        };
+        let reason = format!("`{}` is the broker's to read, {reason}", entry.path());
         Some(Problem::at(origin, reason))
     });
-    hidden.collect()
+    lost.collect()
 }
 
 #[cfg(test)]

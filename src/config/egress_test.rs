@@ -73,6 +73,34 @@ fn the_broker_looks_at_its_sections_alone() {
 }
 
 #[test]
+fn the_broker_of_other_servers_needs_no_configuration() {
+    let machine = Machine(tempfile::tempdir().unwrap());
+    assert_eq!(machine.broker().unwrap().egress.ip_range_denylist.len(), 19);
+    assert!(machine.server().unwrap_err().contains("there is no configuration"));
+    // One that is named has to be there.
+    let named = Source::File(machine.0.path().join("nowhere.toml"));
+    assert!(load_egress(&named, &machine.environment()).is_err());
+}
+
+#[test]
+fn what_is_written_for_one_of_several_servers_is_refused() {
+    let machine = Machine::new();
+    machine.write("two/homeserver.toml", "server_name = \"b.example\"\nreport_stats = false\n");
+    machine.write("two/conf.d/10.toml", "[egress]\nconnect_timeout = \"3s\"\n");
+    let two = Source::File(machine.0.path().join("two/homeserver.toml"));
+    let mut environment = machine.environment();
+    // A broker of its own reads it.
+    assert!(crate::load(&two, &environment).is_ok());
+    environment.broker = Some(PathBuf::from(BROKER_SOCKET));
+    let refused = machine.shorten(&crate::load(&two, &environment).unwrap_err());
+    let expected = "conf.d/10.toml:2: `egress.connect_timeout` is the broker's to read, which all \
+                    servers of this machine share: it goes by ";
+    assert!(refused.contains(expected), "{refused}");
+    machine.write("conf.d/10.toml", "[egress]\nconnect_timeout = \"3s\"\n");
+    assert!(crate::load(&Source::System, &environment).is_ok());
+}
+
+#[test]
 fn the_broker_is_as_strict_as_the_server() {
     let machine = Machine::new();
     assert_eq!(machine.broker().unwrap().landlock, Landlock::Enforce);
@@ -103,8 +131,6 @@ fn what_is_wrong_in_its_sections_has_its_line() {
     );
     machine.write("conf.d/10.toml", "[egress\n");
     assert!(machine.broker().unwrap_err().starts_with("conf.d/10.toml:1: "));
-    let nothing = Environment { directories: Vec::new(), ..machine.environment() };
-    assert!(load_egress(&Source::System, &nothing).is_err());
 }
 
 #[test]

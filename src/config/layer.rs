@@ -21,6 +21,9 @@ pub const FRAGMENTS: &str = "conf.d";
 /// The variable that names the broker's socket; the unit sets it.
 pub const BROKER: &str = "MATRIX_HOMESERVER_EGRESS";
 
+/// The socket of the broker that the units share, which goes by the layers of the system.
+pub const BROKER_SOCKET: &str = "/run/matrix-homeserver-egress/broker.sock";
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -96,8 +99,21 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// The files of the configuration, weakest first.
+/// The files of the configuration, weakest first; there has to be one.
 pub(crate) fn files(
+    source: &Source,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Vec<PathBuf> {
+    let files = files_if_any(source, environment, problems);
+    if files.is_empty() {
+        problems.push(nothing(&environment.directories));
+    }
+    files
+}
+
+/// The files of the configuration, weakest first.
+pub(crate) fn files_if_any(
     source: &Source,
     environment: &Environment,
     problems: &mut Vec<Problem>,
@@ -112,9 +128,6 @@ pub(crate) fn files(
             let mains = environment.directories.iter().map(|directory| directory.join(MAIN_FILE));
             let mut files: Vec<_> = mains.filter(|path| is_there(path)).take(1).collect();
             files.extend(fragments(&environment.directories, problems));
-            if files.is_empty() {
-                problems.push(nothing(&environment.directories));
-            }
             files
         }
     }

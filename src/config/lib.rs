@@ -33,7 +33,7 @@ use std::path::PathBuf;
 
 pub use credential::Credentials;
 pub use egress::{EgressConfig, load_egress};
-pub use layer::{BROKER, Environment, FRAGMENTS, MAIN_FILE, Source};
+pub use layer::{BROKER, BROKER_SOCKET, Environment, FRAGMENTS, MAIN_FILE, Source};
 pub use problem::{Problem, Problems};
 pub use reader::{Effect, Entry};
 pub use secret::Secret;
@@ -214,11 +214,8 @@ fn load_with(
     };
     let mut config = read(&table, source, (environment, places))?;
     config.files.extend(files);
-    let hidden = egress::hidden(&config.entries);
-    if environment.broker.is_some() && !hidden.is_empty() {
-        return Err(Problems(hidden));
-    }
-    Ok(config)
+    let lost = egress::lost(&config.entries, source, environment);
+    if lost.is_empty() { Ok(config) } else { Err(Problems(lost)) }
 }
 
 fn read(

@@ -5,9 +5,6 @@ use clap::Subcommand;
 use super::{ConfigArgument, generate, print};
 use crate::{failure::Failure, settings};
 
-/// Where the service has its broker.
-const BROKER_SOCKET: &str = "/run/matrix-homeserver-egress/broker.sock";
-
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Report everything that is wrong with the configuration
@@ -35,7 +32,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
         ConfigCommand::Check { config, service } => {
             let mut environment = config.environment();
             if service {
-                environment.broker.get_or_insert_with(|| BROKER_SOCKET.into());
+                environment.broker.get_or_insert_with(|| config::BROKER_SOCKET.into());
             }
             let config = config::load(&config.source(), &environment)?;
             settings::check(&config)?;
