@@ -56,14 +56,23 @@ impl Call {
 
     /// Takes one from a bucket of the requester, or of the address where nobody is logged in.
     pub(crate) fn count(&self, kind: Kind) -> Result<(), ApiError> {
-        let subject = match (&self.requester, self.address) {
-            (Some(requester), _) => Subject::User(requester.user()),
-            (None, Some(address)) => Subject::address(address),
-            // A proxy on a unix socket that does not say for whom it asks: there is nobody to
-            // count.
-            (None, None) => return Ok(()),
-        };
+        let Some(subject) = self.subject() else { return Ok(()) };
         self.state.limiter().take(kind, subject).map_err(ApiError::too_many)
+    }
+
+    /// Whether there is one in that bucket, without taking it.
+    pub(crate) fn look(&self, kind: Kind) -> Result<(), ApiError> {
+        let Some(subject) = self.subject() else { return Ok(()) };
+        self.state.limiter().look(kind, subject).map_err(ApiError::too_many)
+    }
+
+    /// Who is counted. Where a proxy on a unix socket does not say for whom it asks, there is
+    /// nobody.
+    fn subject(&self) -> Option<Subject> {
+        match (&self.requester, self.address) {
+            (Some(requester), _) => Some(Subject::User(requester.user())),
+            (None, address) => address.map(Subject::address),
+        }
     }
 
     /// A parameter of the path as its text, decoded.

@@ -65,7 +65,7 @@ pub(crate) async fn register(call: Call) -> Outcome {
     }
     let (username, password) = (request.username.as_deref(), request.password.as_deref());
     call.state.accounts.check_registration(username, password).await?;
-    let authorized = uia::step(&call, call.state.uia.registration_flows()).await?;
+    let authorized = uia::authorize_registration(&call).await?;
     call.count(Kind::Registration)?;
     let request: Register = from_object(authorized.body.clone())?;
     let password =

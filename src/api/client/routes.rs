@@ -179,7 +179,6 @@ fn sessions() -> Vec<Route> {
         route(GET, V3, "/login", session::flows).open(),
         route(POST, V3, "/login", session::login).open().limit(Kind::LoginAddress),
         route(POST, V1, "/login/get_token", session::get_token)
-            .limit(Kind::LoginAccount)
             .also(&["/_matrix/client/unstable/org.matrix.msc3882/login/get_token"]),
         route(POST, V3, "/refresh", session::refresh)
             .open()
@@ -204,14 +203,14 @@ fn sessions() -> Vec<Route> {
 fn accounts() -> Vec<Route> {
     vec![
         route(GET, V3, "/account/whoami", account::whoami).guests(),
-        route(POST, V3, "/account/password", account::change_password).limit(Kind::LoginAccount),
-        route(POST, V3, "/account/deactivate", account::deactivate).limit(Kind::LoginAccount),
+        route(POST, V3, "/account/password", account::change_password),
+        route(POST, V3, "/account/deactivate", account::deactivate),
         route(GET, V3, "/account/3pid", account::third_party_ids),
         route(GET, V3, "/devices", device::list).guests(),
         route(GET, V3, "/devices/{deviceId}", device::find).guests(),
         route(PUT, V3, "/devices/{deviceId}", device::rename).guests(),
-        route(DELETE, V3, "/devices/{deviceId}", device::delete).limit(Kind::LoginAccount),
-        route(POST, V3, "/delete_devices", device::delete_many).limit(Kind::LoginAccount),
+        route(DELETE, V3, "/devices/{deviceId}", device::delete),
+        route(POST, V3, "/delete_devices", device::delete_many),
     ]
 }
 

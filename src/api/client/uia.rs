@@ -1,27 +1,54 @@
-//! User-interactive authentication around a handler.
+//! User-interactive authentication around a handler. Here proofs are counted, each of which may be a
+//! guess; asking for the flows costs nothing.
 //!
 //! Spec: client-server API, "User-Interactive Authentication API".
 
 use ruma::api::client::uiaa::AuthType;
 use serde_json::{Map, Value};
-use user::uia::{Authorized, Operation};
+use user::uia::{Authorized, Operation, UiaError};
 
-use crate::{error::ApiError, extract::Call};
+use crate::{error::ApiError, extract::Call, rate::Kind};
 
 /// Asks the logged-in user to prove who she is; comes back with the request's body once she has.
 pub(crate) async fn authorize(call: &Call) -> Result<Map<String, Value>, ApiError> {
-    let flows = call.state.uia.account_flows();
-    Ok(step(call, flows).await?.body)
+    let body = call.object()?;
+    if is_proof(&body) {
+        call.count(Kind::LoginAccount)?;
+    }
+    Ok(step(call, &body, call.state.uia.account_flows()).await?.body)
+}
+
+/// Asks whoever registers for what the flows want. Only wrong proofs are counted here, the right
+/// ones with the registration.
+pub(crate) async fn authorize_registration(call: &Call) -> Result<Authorized, ApiError> {
+    let body = call.object()?;
+    if is_proof(&body) {
+        call.look(Kind::Registration)?;
+    }
+    let outcome = step(call, &body, call.state.uia.registration_flows()).await;
+    if let Err(UiaError::Challenge(info)) = &outcome
+        && info.auth_error.is_some()
+    {
+        call.count(Kind::Registration)?;
+    }
+    Ok(outcome?)
+}
+
+fn is_proof(body: &Map<String, Value>) -> bool {
+    body.get("auth").is_some_and(Value::is_object)
 }
 
 /// Takes one step of one of the flows.
-pub(crate) async fn step(call: &Call, flows: Vec<Vec<AuthType>>) -> Result<Authorized, ApiError> {
-    let body = call.object()?;
+async fn step(
+    call: &Call,
+    body: &Map<String, Value>,
+    flows: Vec<Vec<AuthType>>,
+) -> Result<Authorized, UiaError> {
     let operation = Operation {
         method: call.parts.method.as_str(),
         path: call.parts.uri.path(),
-        body: &body,
+        body,
         requester: call.requester.as_ref(),
     };
-    Ok(call.state.uia.authorize(operation, flows).await?)
+    call.state.uia.authorize(operation, flows).await
 }

@@ -86,3 +86,44 @@ async fn registrations_are_counted_by_address() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn proofs_are_counted_and_questions_are_not() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        world.set(|settings| settings.rate_limits = RateLimits { login_account: ONE, ..limits() });
+        for _ in 0..3 {
+            assert_eq!(alice.delete("devices/NONE").await.status, 401);
+        }
+        let proof = |password: &str| {
+            let auth = json!({ "type": "m.login.password", "password": password });
+            json!({ "auth": auth, "devices": [] })
+        };
+        alice.post("delete_devices", &proof("wrong")).await.is(401, "M_FORBIDDEN");
+        alice.post("delete_devices", &proof(PASSWORD)).await.is(429, "M_LIMIT_EXCEEDED");
+        bob.post("delete_devices", &proof(PASSWORD)).await.ok();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guesses_of_registration_tokens_are_counted_by_address() {
+    each_world(async |world: World| {
+        world.set_user(|settings| settings.registration.requires_token = true);
+        let token = world.state.registration_tokens.create(None, None, None).await.unwrap().token;
+        world.set(|settings| settings.rate_limits = RateLimits { registration: ONE, ..limits() });
+        let here = world.anonymous().with_header("X-Forwarded-For", "192.0.2.1");
+        let there = world.anonymous().with_header("X-Forwarded-For", "192.0.2.2");
+        let request = |token: &str| {
+            let auth = json!({ "type": "m.login.registration_token", "token": token });
+            json!({ "username": "alice", "password": PASSWORD, "auth": auth })
+        };
+        here.post("register", &request("guess")).await.is(401, "M_UNAUTHORIZED");
+        // Neither a wrong one nor the right one is looked at.
+        for token in ["guess", &token] {
+            here.post("register", &request(token)).await.is(429, "M_LIMIT_EXCEEDED");
+        }
+        there.post("register", &request(&token)).await.ok();
+    })
+    .await;
+}
