@@ -94,6 +94,12 @@ impl Rooms {
         if !self.is_local(&submission.draft.sender) {
             return Err(RoomError::Forbidden("the sender is not a user of this server"));
         }
+        let is_state = submission.draft.state_key.is_some();
+        if is_state && submission.draft.event_type == TimelineEventType::RoomRedaction {
+            // It would redact as any other does, and nobody would have asked whether the sender
+            // may.
+            return Err(RoomError::Forbidden("a redaction is no state"));
+        }
         let hash = submission.txn.as_ref().map(|txn| txn.stage(&submission.room_id).hash);
         if let Some(event_id) = hash.and_then(|hash| self.inner.txns.get(&hash)) {
             return Ok(Submitted { event_id, position: self.inner.setup.store.position() });

@@ -45,7 +45,12 @@ async fn a_redacted_event_is_served_redacted_at_once_and_after_a_restart() {
 async fn others_events_can_be_redacted_only_with_power() {
     each_world(async |world| {
         let (alice, bob) = (user("alice"), user("bob"));
-        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let levels = json!({ "events": { "m.room.redaction": 0 } });
+        let request = CreateRoom {
+            power_level_content_override: Some(to_raw_value(&levels).unwrap()),
+            ..room_of(&alice, RoomPreset::PublicChat)
+        };
+        let room = world.rooms.create(request).await.unwrap();
         world.join(&bob, &room).await.unwrap();
         let by_alice = world.say(&alice, &room, "hers").await;
         let by_bob = world.say(&bob, &room, "his").await;
@@ -58,6 +63,9 @@ async fn others_events_can_be_redacted_only_with_power() {
             txn: None,
         };
         let refused = world.rooms.redact(request(&by_alice)).await;
+        assert!(matches!(refused, Err(RoomError::Forbidden(_))));
+        let as_state = json!({ "redacts": by_alice });
+        let refused = world.submit(&bob, &room, ("m.room.redaction", Some(""), as_state)).await;
         assert!(matches!(refused, Err(RoomError::Forbidden(_))));
         world.rooms.redact(request(&by_bob)).await.unwrap();
         assert!(
