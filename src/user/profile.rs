@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use proto::number::UserNumber;
+use room::RoomError;
 use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
 use store::{
@@ -218,11 +219,13 @@ impl Profiles {
         for (_, room_id) in rooms.joined_rooms(user).await? {
             // Read again for each room: a later change overtakes a slow one.
             let profile = self.member_profile(user_id).await?;
-            if let Err(error) = rooms.update_member_profile(user_id, &room_id, profile).await {
-                tracing::warn!(
+            match rooms.update_member_profile(user_id, &room_id, profile).await {
+                // Whoever left meanwhile has nothing to change there.
+                Ok(()) | Err(Error::Room(RoomError::NotInRoom)) => {}
+                Err(error) => tracing::warn!(
                     MATRIX_USER = %user_id, MATRIX_ROOM = %room_id, %error,
                     "a room did not take the new profile"
-                );
+                ),
             }
         }
         Ok(())
