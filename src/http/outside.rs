@@ -40,8 +40,9 @@ use crate::{
 
 /// Names that are resolved at a time; further ones wait.
 const MAX_LOOKUPS: usize = 256;
-/// The longest name of the DNS, with room for what is none.
-const NAME_MAX_BYTES: u64 = 1024;
+/// The longest name of the DNS, with room for what is none. Others' users write names: a longer one
+/// is not asked for, and says nothing about the other process.
+const NAME_MAX_BYTES: usize = 1024;
 /// The longest answer: all addresses, or the text of an error.
 const ANSWER_MAX_BYTES: u64 = 4096;
 
@@ -79,6 +80,9 @@ impl OutsideResolver {
 impl Resolve for OutsideResolver {
     fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a> {
         Box::pin(async move {
+            if host.len() > NAME_MAX_BYTES {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the name is too long"));
+            }
             match self.ask(host).await {
                 Ok(answer) => parse(&answer),
                 Err(error) => {
@@ -133,7 +137,7 @@ pub async fn answer_names<R: Resolve>(control: OwnedFd, resolver: R) -> io::Resu
 async fn answer_name(asked: OwnedFd, resolver: &impl Resolve) -> io::Result<()> {
     let mut stream = stream(asked)?;
     let mut host = String::new();
-    (&mut stream).take(NAME_MAX_BYTES).read_to_string(&mut host).await?;
+    (&mut stream).take(NAME_MAX_BYTES as u64).read_to_string(&mut host).await?;
     let answer = match resolver.resolve(&host).await {
         Ok(found) => found
             .iter()

@@ -70,6 +70,18 @@ async fn without_the_other_process_this_one_resolves() {
     assert!(resolver.is_missed.load(Relaxed));
 }
 
+#[tokio::test]
+async fn a_name_that_is_too_long_is_not_asked_for() {
+    let (resolver, _answering) = begin(Names::default());
+    let longest = "a".repeat(NAME_MAX_BYTES);
+    let found = timeout(PATIENCE, resolver.resolve(&longest)).await.unwrap();
+    assert_eq!(found.unwrap_err().to_string(), "nobody knows it");
+    let longer = longest + "a";
+    let found = timeout(PATIENCE, resolver.resolve(&longer)).await.unwrap();
+    assert_eq!(found.unwrap_err().to_string(), "the name is too long");
+    assert!(!resolver.is_missed.load(Relaxed), "the other process is taken for one that is gone");
+}
+
 #[test]
 fn a_strange_answer_is_an_error() {
     for answer in ["found 192.0.2.1 and more", "192.0.2.1", "lost", "error "] {
