@@ -30,6 +30,11 @@ pub(crate) fn allows(view: &RoomView, server: &ServerName) -> bool {
     acl.allows(server)
 }
 
+/// Whether the content of an access control list keeps a server out.
+pub(crate) fn denies(content: &str, server: &ServerName) -> bool {
+    serde_json::from_str::<Acl>(content).is_ok_and(|acl| !acl.allows(server))
+}
+
 impl Acl {
     fn allows(&self, server: &ServerName) -> bool {
         if !self.allow_ip_literals && server.is_ip_literal() {

@@ -14,12 +14,12 @@ use proto::{
     size::MAX_DEPTH,
 };
 use ruma::{
-    UserId,
+    ServerName, UserId,
     events::{StateEventType, TimelineEventType},
 };
 use store::{numbers::CREATE, room::event::Body};
 
-use crate::{RoomError, RoomView, keys::Pair, rooms::Inner, stage::Stage};
+use crate::{RoomError, RoomView, acl, keys::Pair, rooms::Inner, stage::Stage};
 
 /// An event that is signed and allowed.
 pub(crate) struct Completed {
@@ -35,6 +35,7 @@ pub(crate) async fn complete(
 ) -> Result<Completed, RoomError> {
     let view = &stage.view;
     check_reach(view, draft)?;
+    check_own_access(draft, &stage.inner.setup.server_name)?;
     let (placement, auth_state) = placement(stage, draft, timestamp_ms).await?;
     let signed = stage.inner.sign(draft, &placement, view.rules)?;
     let mut state = auth_state.clone();
@@ -65,6 +66,17 @@ fn check_reach(view: &RoomView, draft: &Draft) -> Result<(), RoomError> {
     let content = serde_json::from_str::<serde_json::Value>(draft.content.get());
     if content.is_ok_and(|content| content["membership"] == "invite") {
         return Err(RoomError::Forbidden("this room is closed to other servers"));
+    }
+    Ok(())
+}
+
+/// Checks that nobody shuts this server out of a room by mistake: nobody here could take that back.
+fn check_own_access(draft: &Draft, server: &ServerName) -> Result<(), RoomError> {
+    let is_acl = draft.event_type == TimelineEventType::RoomServerAcl
+        && draft.state_key.as_deref() == Some("");
+    if is_acl && acl::denies(draft.content.get(), server) {
+        let reason = "this access control list would keep out the server that sets it";
+        return Err(RoomError::InvalidParam(reason.to_owned()));
     }
     Ok(())
 }

@@ -232,3 +232,22 @@ async fn what_is_too_long() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_server_is_not_shut_out_by_its_own_users() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let room = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let set = async |acl| world.set_state(&alice, &room, "m.room.server_acl", acl).await;
+        let wrong = [
+            json!({}),
+            json!({ "allow": ["*"], "deny": ["example.*"] }),
+            json!({ "allow": ["elsewhere.org"] }),
+        ];
+        for acl in wrong {
+            assert!(matches!(set(acl).await, Err(RoomError::InvalidParam(_))));
+        }
+        set(json!({ "allow": ["*"], "deny": ["evil.example"] })).await.unwrap();
+    })
+    .await;
+}
