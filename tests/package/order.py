@@ -2,6 +2,7 @@
 
 import answers
 import beside
+import commands
 import confinement
 import names
 import keys
@@ -28,6 +29,8 @@ ALL = [
     confinement.without_the_broker_the_server_has_the_network,
     names.the_server_resolves_names_by_itself,
     confinement.secrets_come_as_credentials,
+    commands.commands_know_the_services_credentials,
+    commands.a_generated_configuration_starts,
     beside.a_socket_opens_when_the_server_starts_again,
     beside.an_instance_runs_beside,
     shows.restarts_and_an_upgrade_lose_nothing,
