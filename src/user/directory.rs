@@ -23,7 +23,7 @@ use crate::{Context, Error, Requester, RoomAccess};
 /// Users of whom one search looks at the names.
 const MAX_CANDIDATES: usize = 2000;
 
-/// Users of whom one search looks at the rooms.
+/// Users of whom one search looks at the rooms, beside those who share one with the searcher.
 const MAX_CHECKED: usize = 300;
 
 /// The most users in one answer.
@@ -89,7 +89,9 @@ impl Directory {
         let sight = if settings.directory.search_all_users {
             None
         } else {
-            Some(Sight::of(self, requester).await?)
+            let users: Vec<_> = found.iter().map(|candidate| candidate.user).collect();
+            let sharing = self.rooms.sharing(requester.user(), &users).await?;
+            Some(Sight { sharing, public: HashMap::new(), looks: 0 })
         };
         self.pick(found, sight, limit).await
     }
@@ -102,11 +104,7 @@ impl Directory {
         limit: usize,
     ) -> Result<SearchResult, Error> {
         let mut result = SearchResult::default();
-        for (checked, candidate) in candidates.into_iter().enumerate() {
-            if checked >= MAX_CHECKED {
-                result.limited = true;
-                break;
-            }
+        for candidate in candidates {
             let visible = match &mut sight {
                 Some(sight) => sight.reaches(self, candidate.user).await?,
                 None => true,
@@ -120,30 +118,32 @@ impl Directory {
             }
             result.users.push(candidate.found);
         }
+        // Of those who were not looked at some may be in sight.
+        result.limited |= sight.is_some_and(|sight| sight.looks > MAX_CHECKED);
         Ok(result)
     }
 }
 
 /// Whom the searcher may know.
 struct Sight {
-    rooms: HashSet<RoomNumber>,
+    /// The candidates with whom she shares a room.
+    sharing: HashSet<UserNumber>,
     /// What was learned of other rooms during this search.
     public: HashMap<RoomNumber, bool>,
+    /// At how many of the other candidates' rooms a look was due.
+    looks: usize,
 }
 
 impl Sight {
-    async fn of(directory: &Directory, requester: &Requester) -> Result<Self, Error> {
-        let rooms = directory.rooms.joined_rooms(requester.user()).await?;
-        let rooms = rooms.into_iter().map(|(room, _)| room).collect();
-        Ok(Self { rooms, public: HashMap::new() })
-    }
-
     async fn reaches(&mut self, directory: &Directory, user: UserNumber) -> Result<bool, Error> {
-        let joined = directory.rooms.joined_rooms(user).await?;
-        if joined.iter().any(|(room, _)| self.rooms.contains(room)) {
+        if self.sharing.contains(&user) {
             return Ok(true);
         }
-        for (room, _) in joined {
+        self.looks += 1;
+        if self.looks > MAX_CHECKED {
+            return Ok(false);
+        }
+        for (room, _) in directory.rooms.joined_rooms(user).await? {
             let public = match self.public.get(&room) {
                 Some(public) => *public,
                 None => directory.rooms.is_public(room).await?,

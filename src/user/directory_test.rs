@@ -4,7 +4,11 @@ use ruma::room_id;
 use serde_json::json;
 use store::{Store, testing::for_each_engine};
 
-use crate::testing::{Someone, World};
+use super::MAX_CHECKED;
+use crate::{
+    account::Registration,
+    testing::{Someone, World},
+};
 
 async fn found(world: &World, by: &Someone, term: &str) -> Vec<String> {
     let result = world.directory.search(&by.requester, term, 10).await.unwrap();
@@ -76,6 +80,29 @@ async fn an_open_directory_shows_everybody() {
         assert!(found(&world, &eve, "ÄNN").await.is_empty());
         world.set(|settings| settings.directory.enabled = false);
         assert!(found(&world, &eve, "user").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_shares_a_room_is_found_behind_a_crowd_of_strangers() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let eve = world.someone("eve").await;
+        let friend = world.someone("someone-with-a-long-name").await;
+        for number in 0..=MAX_CHECKED {
+            let username = Some(format!("someone-{number}"));
+            let registration = Registration { username, ..Registration::default() };
+            world.accounts.register(registration).await.unwrap();
+        }
+        let room = world.room(room_id!("!private:example.org")).await;
+        for user in [&eve, &friend] {
+            world.rooms.join(&user.requester, room);
+        }
+        let result = world.directory.search(&eve.requester, "someone", 10).await.unwrap();
+        let found: Vec<_> = result.users.iter().map(|user| user.user_id.as_str()).collect();
+        assert_eq!(found, [friend.user_id.as_str()]);
+        assert!(result.limited, "not everybody was looked at");
     })
     .await;
 }

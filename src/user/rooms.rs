@@ -1,14 +1,17 @@
 //! What this crate asks of rooms, as a small trait: `room::Rooms` answers in the server, a table
 //! does in tests.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc};
 
 use proto::number::{RoomNumber, UserNumber};
 pub use room::MemberProfile;
 use room::{Membership, RoomError, Rooms, membership::OwnMembership};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Deserialize;
-use store::{Store, room::events};
+use store::{
+    Store,
+    room::{events, members},
+};
 
 use crate::Error;
 
@@ -38,6 +41,13 @@ pub trait RoomAccess: Send + Sync + 'static {
         user: UserNumber,
         room: &'a RoomId,
     ) -> Answer<'a, Option<RoomNumber>>;
+
+    /// Those of the others who are joined to a room that the user is joined to.
+    fn sharing<'a>(
+        &'a self,
+        user: UserNumber,
+        others: &'a [UserNumber],
+    ) -> Answer<'a, HashSet<UserNumber>>;
 
     /// Whether everybody may know who is in the room: its join rule or its history visibility says
     /// so.
@@ -112,6 +122,18 @@ impl RoomAccess for ServerRooms {
             let Some(room) = self.rooms.find(room).await? else { return Ok(None) };
             Ok(room.view().is_joined(user).then(|| room.number()))
         })
+    }
+
+    fn sharing<'a>(
+        &'a self,
+        user: UserNumber,
+        others: &'a [UserNumber],
+    ) -> Answer<'a, HashSet<UserNumber>> {
+        let others = others.to_vec();
+        let read = move |snapshot: &mut store::Snapshot<'_>| {
+            Ok::<_, Error>(members::list_sharing(snapshot, user, &others)?)
+        };
+        Box::pin(async move { Ok(self.store.read(read).await?.into_iter().collect()) })
     }
 
     fn is_public(&self, room: RoomNumber) -> Answer<'_, bool> {

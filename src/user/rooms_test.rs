@@ -148,9 +148,20 @@ async fn names_receipts_presence_and_the_directory_work_over_rooms() {
         assert_eq!((found.state, found.rooms.len()), (online, 1));
         assert!(presence.find(&carol.requester, &alice.user_id).await.is_err());
 
-        let directory = Directory::new(context, access);
+        let directory = Directory::new(context, Arc::clone(&access));
         let found = directory.search(&carol.requester, "alice", 10).await.unwrap();
         assert_eq!(found.users[0].display_name.as_deref(), Some("Alice A"));
+        let [one, two, three] = [&alice, &bob, &carol].map(|user| user.requester.user());
+        let sharing = async |user| {
+            let sharing = access.sharing(user, &[one, two, three]).await.unwrap();
+            [one, two, three].map(|user| sharing.contains(&user))
+        };
+        assert_eq!(sharing(one).await, [true, true, false]);
+        assert_eq!(sharing(three).await, [false; 3]);
+        join(&rooms, &carol.user_id, &room).await;
+        assert_eq!(sharing(three).await, [true; 3]);
+        access.leave_all(one, &alice.user_id).await.unwrap();
+        assert_eq!(sharing(three).await, [false, true, true]);
     })
     .await;
 }

@@ -2,7 +2,7 @@
 //! stands still.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -210,6 +210,20 @@ impl RoomAccess for FakeRooms {
         let number = tables.ids.iter().find(|(_, id)| *id == room).map(|(number, _)| *number);
         let joined = number.filter(|number| tables.joined.contains(&(user, *number)));
         Box::pin(async move { Ok(joined) })
+    }
+
+    fn sharing<'a>(
+        &'a self,
+        user: UserNumber,
+        others: &'a [UserNumber],
+    ) -> Answer<'a, HashSet<UserNumber>> {
+        let tables = self.0.lock();
+        let is_in = |user, room| tables.joined.contains(&(user, room));
+        let shares = |other: &UserNumber| {
+            tables.ids.keys().any(|room| is_in(user, *room) && is_in(*other, *room))
+        };
+        let found = others.iter().copied().filter(|other| shares(other)).collect();
+        Box::pin(async move { Ok(found) })
     }
 
     fn is_public(&self, room: RoomNumber) -> Answer<'_, bool> {

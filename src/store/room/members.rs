@@ -69,6 +69,11 @@ const OF_USER_IN: &str = "SELECT room, membership, event, position, joined_until
         room_name.id
     FROM member JOIN room_name ON room_name.number = room WHERE user_ = $1 AND room = $2";
 
+const SHARING: &str = "SELECT DISTINCT theirs.user_ FROM EACH_INTS($2) AS wanted
+    JOIN member theirs ON theirs.user_ = wanted.value
+    JOIN member ours ON ours.room = theirs.room AND ours.user_ = $1
+    WHERE theirs.membership = 1 AND ours.membership = 1";
+
 /// A membership as it is stored.
 pub fn code(membership: Membership) -> i64 {
     match membership {
@@ -133,6 +138,15 @@ pub fn list_present(
 /// A user's rooms, those left and forgotten included.
 pub fn list_of_user(snapshot: &mut Snapshot<'_>, user: UserNumber) -> Result<Vec<UserRow>, Error> {
     snapshot.query(OF_USER, params![user], |row| read_user_row(user, row))
+}
+
+/// Those of the others who are joined to a room that the user is joined to.
+pub fn list_sharing(
+    snapshot: &mut Snapshot<'_>,
+    user: UserNumber,
+    others: &[UserNumber],
+) -> Result<Vec<UserNumber>, Error> {
+    snapshot.query(SHARING, params![user, others], |row| row.number(0))
 }
 
 /// How a user stands to one room, if the room's state ever named the user.
