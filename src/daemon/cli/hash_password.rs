@@ -20,6 +20,9 @@ pub(super) struct HashPassword {
 
 pub(super) fn run(arguments: HashPassword) -> Result<(), Failure> {
     let password = match arguments.password {
+        Some(password) if password.is_empty() => {
+            return Err(Failure::new("the password must not be empty"));
+        }
         Some(password) => password,
         None => ask::password(arguments.password_file.as_deref())?,
     };

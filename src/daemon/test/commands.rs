@@ -81,6 +81,8 @@ fn hashes_are_argon2id() {
     assert_ne!(first.ok(), second.ok(), "each hash has a salt of its own");
     let ran = machine.run_as(&program, &[], "\n");
     assert!(ran.failed(1).contains("must not be empty"), "{ran:?}");
+    let ran = machine.run_as(&program, &["-p", ""], "");
+    assert!(ran.failed(1).contains("must not be empty"), "{ran:?}");
     let ran = machine.run_as(&program, &[], "");
     assert!(ran.failed(1).contains("standard input ended"), "{ran:?}");
 }
