@@ -34,8 +34,8 @@ const RECEIPT_BYTES: u64 = 256;
 /// How many relations are followed to the root of a thread, by the spec.
 const MAX_HOPS: usize = 3;
 
-/// How often the read marker is looked at anew when another device has moved it meanwhile. Each time
-/// somebody has moved it, and only forwards, so that this is for a crowd of devices.
+/// How often the read marker is looked at anew when another device has moved it meanwhile. Each
+/// time somebody has moved it, and only forwards, so that this is for a crowd of devices.
 const MARKER_TRIES: usize = 32;
 
 const IN_THREAD: &str = "m.thread";

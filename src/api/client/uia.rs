@@ -1,5 +1,5 @@
-//! User-interactive authentication around a handler. Here proofs are counted, each of which may be a
-//! guess; asking for the flows costs nothing.
+//! User-interactive authentication around a handler. Here proofs are counted, each of which may be
+//! a guess; asking for the flows costs nothing.
 //!
 //! Spec: client-server API, "User-Interactive Authentication API".
 
