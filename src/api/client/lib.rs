@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod extract;
 mod filter;
+mod guests;
 mod landing;
 mod listening;
 mod membership;

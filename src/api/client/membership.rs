@@ -13,8 +13,9 @@ use store::numbers::CREATE;
 
 use crate::{
     create_room::member_profile,
-    error::{ApiError, GUEST, MISSING_PARAM, NOT_FOUND, THREEPID_DENIED},
+    error::{ApiError, MISSING_PARAM, NOT_FOUND, THREEPID_DENIED},
     extract::Call,
+    guests::check_guest,
     reply::{self, Outcome},
 };
 
@@ -95,30 +96,6 @@ async fn join_target(call: &Call, target: Target) -> Outcome {
     call.state.rooms.join_with(request, call.object()?).await?;
     carry_over(call, &room_id).await?;
     reply::json(&json!({ "room_id": room_id }))
-}
-
-/// Guests join only where the room lets them.
-async fn check_guest(call: &Call, room_id: &RoomId) -> Result<(), ApiError> {
-    if !call.requester()?.is_guest() {
-        return Ok(());
-    }
-    match call.state.rooms.find(room_id).await? {
-        Some(room) if room.view().guests_may_join() => Ok(()),
-        _ => Err(GUEST.with("Guests may not join this room")),
-    }
-}
-
-/// Guests get no further with a member event of their own making than with the endpoints, which let
-/// them join and leave.
-pub(crate) async fn check_member_event(call: &Call, room_id: &RoomId) -> Result<(), ApiError> {
-    if !call.requester()?.is_guest() {
-        return Ok(());
-    }
-    match call.object()?.get("membership").and_then(Value::as_str) {
-        Some("leave") => Ok(()),
-        Some("join") => check_guest(call, room_id).await,
-        _ => Err(GUEST.with("Guests may not do this")),
-    }
 }
 
 /// In a room that replaces another one the user finds the tags of the old one again.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     error::{ApiError, MISSING_PARAM},
     extract::Call,
-    membership::check_member_event,
+    guests::{check_member_event, expel},
     reply::{self, Outcome},
 };
 
@@ -63,12 +63,14 @@ pub(crate) async fn send_redaction(
     let request = RedactRequest {
         sender: requester.user_id().to_owned(),
         is_admin: requester.is_admin(),
-        room_id,
-        event_id,
+        room_id: room_id.clone(),
+        event_id: event_id.clone(),
         content: call.object()?,
         txn: Some(txn),
     };
-    Ok(call.state.rooms.redact(request).await?.event_id)
+    let submitted = call.state.rooms.redact(request).await?;
+    expel(call, &room_id, &event_id).await;
+    Ok(submitted.event_id)
 }
 
 /// `PUT /rooms/{roomId}/send/{eventType}/{txnId}`.
@@ -98,8 +100,9 @@ pub(crate) async fn state(call: Call) -> Outcome {
     }
     let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
     let draft = draft(&call, event_type, Some(state_key), content)?;
-    let submission = Submission { room_id, draft, timestamp_ms: None, txn: None };
+    let submission = Submission { room_id: room_id.clone(), draft, timestamp_ms: None, txn: None };
     let submitted = call.state.rooms.submit(submission).await?;
+    expel(&call, &room_id, &submitted.event_id).await;
     sent(&call, &submitted.event_id).await
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Client, PASSWORD, World, each_world, text};
+use super::world::{Client, PASSWORD, World, each_world, escape, text};
 
 fn by_password(user: &str, password: &str) -> Value {
     json!({
@@ -217,6 +217,16 @@ async fn guests_may_do_little() {
         guest.say(&closed, "hello").await;
         guest.put(&own, &json!({ "membership": "leave" })).await.ok();
         guest.put(&own, &json!({ "membership": "join" })).await.ok();
+        let access = format!("rooms/{closed}/state/m.room.guest_access");
+        alice.put(&access, &json!({ "guest_access": "forbidden" })).await.ok();
+        assert_eq!(alice.get(&own).await.ok()["membership"], "leave");
+        let opened = text(&alice.put(&access, &guest_access).await.ok()["event_id"]);
+        guest.join(&closed).await;
+        let redact = format!("rooms/{closed}/redact/{}/r", escape(&opened));
+        alice.put(&redact, &json!({})).await.ok();
+        assert_eq!(alice.get(&own).await.ok()["membership"], "leave");
+        let members = alice.get(&format!("rooms/{closed}/joined_members")).await.ok();
+        assert_eq!(members["joined"].as_object().unwrap().len(), 1, "alice stays");
         world.set_user(|settings| settings.registration.guests = false);
         let refused = anonymous.post("register?kind=guest", &json!({})).await;
         refused.is(403, "M_GUEST_ACCESS_FORBIDDEN");
