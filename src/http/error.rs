@@ -67,7 +67,10 @@ pub enum Error {
         passed: String,
     },
     /// A socket was passed that no listener asks for: its clients would wait for ever.
-    #[error("the service manager passed sockets that no listener uses: {names}")]
+    #[error(
+        "the service manager passed sockets that no listener uses: {names}; name each in a \
+         [[listeners]], as in bind = [\"passed:client\"], or disable its socket unit"
+    )]
     Unexpected {
         /// Their names, for reading.
         names: String,
