@@ -71,6 +71,11 @@ impl Credentials {
         self.places.iter().any(|place| place.is_encrypted && is_there(place))
     }
 
+    /// Whether the file is one of them.
+    pub fn has(&self, file: &Path) -> bool {
+        self.places.iter().any(|place| file.parent() == Some(&*place.directory))
+    }
+
     /// The directory that the service manager shows, if there is one.
     pub fn directory(&self) -> Option<&Path> {
         match &self.places[..] {

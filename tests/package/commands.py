@@ -24,4 +24,7 @@ def a_generated_configuration_starts(world):
     machine = world.machine
     machine.run("matrix-homeserver config generate --server-name test.example --report-stats no; "
                 f"{CHECK}; systemctl restart {SERVICE}; {REGISTER} --user erin")
+    machine.run(f"chmod 600 {CONFIG}/registration-shared-secret")
+    check = machine.run(CHECK, check=False)
+    expect(check.returncode == 78 and "cannot read it" in check.stderr, "root alone can read a secret:", check.stderr)
     machine.run(f"rm {CONFIG}/homeserver.toml {CONFIG}/registration-shared-secret; systemctl restart {SERVICE}")

@@ -1,9 +1,15 @@
 //! `config check | show | generate`.
 
-use clap::Subcommand;
+use std::path::PathBuf;
 
-use super::{ConfigArgument, generate, print};
-use crate::{failure::Failure, settings};
+use clap::Subcommand;
+use config::{Config, Environment};
+
+use super::{ConfigArgument, generate, print, service_user::unreadable};
+use crate::{
+    failure::{BAD_CONFIGURATION, Failure},
+    settings,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -36,6 +42,9 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
             }
             let config = config::load(&config.source(), &environment)?;
             settings::check(&config)?;
+            if service {
+                refuse_unreadable(&config, &environment)?;
+            }
             for file in config.encrypted() {
                 let file = file.display();
                 eprintln!(
@@ -49,4 +58,18 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
         }
         ConfigCommand::Generate(arguments) => generate::run(&arguments),
     }
+}
+
+/// Refuses files that root can read and the service cannot. Credentials are given to it.
+fn refuse_unreadable(config: &Config, environment: &Environment) -> Result<(), Failure> {
+    let certificates = config.listeners.list.iter().filter_map(|listener| listener.tls.as_ref());
+    let certificates = certificates.flat_map(|tls| [&tls.certificate, &tls.private_key]);
+    let is_given = |file: &&PathBuf| environment.credentials.has(file);
+    let files: Vec<PathBuf> =
+        config.files().iter().chain(certificates).filter(|file| !is_given(file)).cloned().collect();
+    let lines = unreadable(&files)?;
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Failure { message: lines.join("\n"), status: BAD_CONFIGURATION })
 }

@@ -15,13 +15,11 @@ use config::{Environment, MAIN_FILE, SAMPLE, Source};
 use nix::unistd::{Gid, Group};
 use proto::clock::random_string;
 
-use super::{ask, print};
+use super::{SERVICE, ask, print};
 use crate::{failure::Failure, system::SystemRandom};
 
 /// Name of the secret's file.
 const SECRET_FILE: &str = "registration-shared-secret";
-/// The user and the group of the service, and what its directories begin with.
-const SERVICE: &str = "matrix-homeserver";
 /// Characters of the secret, six random bits each.
 const SECRET_LENGTH: usize = 48;
 

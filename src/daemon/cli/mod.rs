@@ -11,6 +11,7 @@ mod register_user;
 mod registration_token;
 mod reload;
 mod sandbox_probe;
+mod service_user;
 mod user;
 
 #[cfg(test)]
@@ -22,6 +23,9 @@ use clap::{Args, Parser, Subcommand};
 use config::{Config, Environment, Source};
 
 use crate::failure::Failure;
+
+/// The user and the group of the service, and what its directories begin with.
+const SERVICE: &str = "matrix-homeserver";
 
 /// The program.
 #[derive(Debug, Parser)]
