@@ -26,7 +26,7 @@ use crate::{
     failure::Failure,
     health::Health,
     identity,
-    listen::{self, Listeners, Reading},
+    listen::{self, Listeners, Open, Reading},
     logging::{self, LevelHandle},
     message,
     metrics::{Metrics, Reloads, Sources},
@@ -149,13 +149,7 @@ async fn start(
         if listening.metrics { router.merge(metrics.router()) } else { router }
     });
     let mut doors = Doors { make, open: Vec::new(), certificates };
-    for open in public {
-        let (address, tls) = (open.listener.address().to_string(), open.listener.has_tls());
-        let router = Replaceable::new((doors.make)(open.listening));
-        doors.open.extend(open.item.map(|item| (item, router.clone())));
-        server.serve(open.listener, router).map_err(Failure::new)?;
-        tracing::info!(%address, tls, "listening");
-    }
+    open_doors(&server, public, &mut doors)?;
     let (server_name, broker) = (identity.server_name.clone(), config.fixed.broker.clone());
     let (ask, askers) = mpsc::channel(ASKERS);
     let admin_state = Admin { accounts, registration_tokens, server_name, dial, broker, ask };
@@ -179,6 +173,18 @@ async fn start(
         verdict: ReloadVerdict::default(),
     };
     Ok((Running { server, lanes, store, pulse, reloader, sessions, stopping }, askers))
+}
+
+/// Answers at the listeners from now on.
+fn open_doors(server: &Server, public: Vec<Open>, doors: &mut Doors) -> Result<(), Failure> {
+    for open in public {
+        let (address, tls) = (open.listener.address().to_string(), open.listener.has_tls());
+        let router = Replaceable::new((doors.make)(open.listening));
+        doors.open.extend(open.item.map(|item| (item, router.clone())));
+        server.serve(open.listener, router).map_err(Failure::new)?;
+        tracing::info!(%address, tls, "listening");
+    }
+    Ok(())
 }
 
 fn log_start(config: &Config) {
