@@ -20,6 +20,9 @@ use crate::{Context, Error, IgnoredUsers, Requester, push_rules::default_push_ru
 /// The most bytes of one content.
 const MAX_CONTENT_BYTES: usize = 1 << 20;
 
+/// The most bytes of all that a user has: a first `/sync` carries it at once.
+const MAX_USER_BYTES: u64 = 16 << 20;
+
 /// The most bytes of a type.
 const MAX_TYPE_BYTES: usize = 255;
 
@@ -115,7 +118,10 @@ impl AccountData {
         let data_type = Arc::from(data_type);
         let change = AccountDataChange { user: requester.user(), room, data_type, content };
         let data = self.clone();
-        let work = move |txn: &mut WriteTxn<'_>| data.write_change(txn, &change);
+        let work = move |txn: &mut WriteTxn<'_>| {
+            check_total(txn, &change)?;
+            data.write_change(txn, &change)
+        };
         self.context.store.write(work).await
     }
 
@@ -144,6 +150,19 @@ impl AccountData {
         let read = move |snapshot: &mut Snapshot<'_>| Ok::<_, Error>(snapshot.find_room(&room_id)?);
         self.context.store.read(read).await?.ok_or(Error::NotFound("no such room"))
     }
+}
+
+/// Checks that all that the user has stays within its bounds.
+pub(crate) fn check_total(
+    snapshot: &mut Snapshot<'_>,
+    change: &AccountDataChange,
+) -> Result<(), Error> {
+    let Some(content) = &change.content else { return Ok(()) };
+    let length = u64::try_from(content.get().len()).unwrap_or(u64::MAX);
+    if rows::bytes_besides(snapshot, change)?.saturating_add(length) > MAX_USER_BYTES {
+        return Err(Error::TooLarge("your account data is too large altogether"));
+    }
+    Ok(())
 }
 
 fn check_type(event_type: &str) -> Result<(), Error> {

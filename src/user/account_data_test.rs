@@ -204,3 +204,25 @@ async fn the_ignore_list_follows_its_account_data() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn all_that_a_user_has_is_bounded() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let (alice, bob) = (world.someone("alice").await, world.someone("bob").await);
+        let large = json!({"a": "x".repeat((1 << 20) - 8)});
+        for number in 0..15 {
+            set(&world, &alice, &format!("m.{number}"), large.clone()).await.unwrap();
+        }
+        // The sixteenth would fit without what the others count besides their contents.
+        let refused = set(&world, &alice, "m.more", large.clone()).await;
+        assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
+        set(&world, &bob, "m.more", large.clone()).await.unwrap();
+        // What is replaced or removed makes room.
+        set(&world, &alice, "m.0", large.clone()).await.unwrap();
+        set(&world, &alice, "m.0", json!({})).await.unwrap();
+        world.account_data.remove(&alice.requester, None, "m.1").await.unwrap();
+        set(&world, &alice, "m.more", large).await.unwrap();
+    })
+    .await;
+}

@@ -15,7 +15,7 @@ use store::{
     user::{account_data as rows, change::AccountDataChange},
 };
 
-use crate::{AccountData, Error, Requester};
+use crate::{AccountData, Error, Requester, account_data::check_total};
 
 const TAG: &str = "m.tag";
 const DIRECT: &str = "m.direct";
@@ -85,7 +85,9 @@ impl AccountData {
             let mut tags = tags_of(content.clone());
             if change(&mut tags)? {
                 content.insert("tags".to_owned(), Value::Object(tags));
-                data.write_object(txn, user, Some(room), (TAG, content))?;
+                let change = as_change(user, Some(room), (TAG, content))?;
+                check_total(txn, &change)?;
+                data.write_change(txn, &change)?;
             }
             Ok(())
         };
@@ -126,13 +128,21 @@ impl AccountData {
         txn: &mut WriteTxn<'_>,
         user: UserNumber,
         room: Option<RoomNumber>,
-        (data_type, content): (&str, Map<String, Value>),
+        named: (&str, Map<String, Value>),
     ) -> Result<(), Error> {
-        let content = to_raw_value(&content).map_err(|error| Error::BadJson(error.to_string()))?;
-        let content = Some(Arc::from(content));
-        let data_type = Arc::from(data_type);
-        self.write_change(txn, &AccountDataChange { user, room, data_type, content })
+        self.write_change(txn, &as_change(user, room, named)?)
     }
+}
+
+/// A type with its content as a change.
+fn as_change(
+    user: UserNumber,
+    room: Option<RoomNumber>,
+    (data_type, content): (&str, Map<String, Value>),
+) -> Result<AccountDataChange, Error> {
+    let content = to_raw_value(&content).map_err(|error| Error::BadJson(error.to_string()))?;
+    let (data_type, content) = (Arc::from(data_type), Some(Arc::from(content)));
+    Ok(AccountDataChange { user, room, data_type, content })
 }
 
 /// The content as an object; what is no object counts as empty.

@@ -42,6 +42,15 @@ const SET: &str = "INSERT INTO account_data
     ON CONFLICT (user_number, room_number, data_type)
     DO UPDATE SET content = excluded.content, position = excluded.position";
 
+/// Removed entries count, too, since their rows stay.
+const BYTES_BESIDES: &str = "SELECT COALESCE(SUM(
+        COALESCE(LENGTH(content), 0) + LENGTH(data_type) + $4), 0)
+    FROM account_data
+    WHERE user_number = $1 AND NOT (room_number = $2 AND data_type = $3)";
+
+/// What an entry counts besides its type and its content, in bytes.
+const ENTRY_BYTES: i64 = 64;
+
 const DELETE_ALL: &str = "DELETE FROM account_data WHERE user_number = $1";
 
 /// The number that stands for "no room" in the table.
@@ -63,6 +72,21 @@ fn map(row: Row<'_>) -> Result<AccountDataRow, Error> {
         content: row.text_optional(2)?.map(raw).transpose()?,
         position: row.position(3)?,
     })
+}
+
+/// How many bytes a user's entries take besides the one that a change is about.
+pub fn bytes_besides(
+    snapshot: &mut Snapshot<'_>,
+    change: &AccountDataChange,
+) -> Result<u64, Error> {
+    let AccountDataChange { user, room, data_type, .. } = change;
+    let room = room_column(*room);
+    let sum = snapshot.query_optional(
+        BYTES_BESIDES,
+        params![*user, room, data_type, ENTRY_BYTES],
+        |row| row.unsigned(0),
+    )?;
+    Ok(sum.unwrap_or(0))
 }
 
 /// The content of one type.
