@@ -28,6 +28,7 @@ use crate::{
         log::{self, Log},
         sandbox::{self, Landlock},
     },
+    service::Service,
     tree::{self, Table},
 };
 
@@ -112,7 +113,8 @@ fn is_forbidden(path: &Path) -> bool {
 /// can.
 pub(crate) fn lost(entries: &[Entry], source: &Source, environment: &Environment) -> Vec<Problem> {
     let Some(broker) = &environment.broker else { return Vec::new() };
-    let is_shared = *source != Source::System && broker == Path::new(BROKER_SOCKET);
+    let is_further = matches!(Service::of(source), Some(Service::Further(_)));
+    let is_shared = is_further && broker == Path::new(BROKER_SOCKET);
     let lost = entries.iter().filter(|entry| entry.table == SECTION).filter_map(|entry| {
         let origin = entry.origin.as_ref()?;
         let reason = if is_shared {

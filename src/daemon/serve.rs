@@ -119,9 +119,7 @@ async fn start(
     let identity = &config.fixed.identity;
     let signing_key = signing_key::load_or_generate(&identity.signing_key_file, &SystemRandom)?;
     let pulse = Pulse::default();
-    let store = schema_steps::open(settings::store(&config.fixed), pulse.clone()).await;
-    let store = store.map_err(|error| database_failure(&config, &error))?;
-    identity::check(&config, &store).await?;
+    let store = open_store(&config, pulse.clone()).await?;
     let handles = Handles::new(&config, sandbox.resolver()?);
     let stopping = CancellationToken::new();
     let wired = wire::wire(&config, &handles, store.clone(), signing_key, stopping.clone()).await?;
@@ -199,6 +197,14 @@ fn log_start(config: &Config) {
     if config.reloadable.presentation.report_stats {
         tracing::warn!("report_stats is true, but this version reports no statistics");
     }
+}
+
+/// The database of this very server.
+async fn open_store(config: &Config, pulse: Pulse) -> Result<Store, Failure> {
+    let store = schema_steps::open(settings::store(&config.fixed), pulse).await;
+    let store = store.map_err(|error| database_failure(config, &error))?;
+    identity::check(config, &store).await?;
+    Ok(store)
 }
 
 /// A database that cannot be opened, with the line of the configuration that names it.

@@ -35,9 +35,11 @@ def an_instance_runs_beside(world):
     exposure_is_at_most(machine, f"{INSTANCE}.service", 2)
     machine.run(f"systemctl reload {INSTANCE}.service")
     bad = f"{CONFIG}/conf.d/70-bad.toml"
-    machine.write(bad, "enabeld = true\n")
-    reload = machine.run(f"systemctl reload {INSTANCE}.service", check=False)
-    expect(reload.returncode != 0, "the instance takes a wrong configuration")
+    # The broker is everybody's, and reads nothing of one instance.
+    for wrong in ("enabeld = true\n", "[egress]\nconnect_timeout = '3s'\n"):
+        machine.write(bad, wrong)
+        reload = machine.run(f"systemctl reload {INSTANCE}.service", check=False)
+        expect(reload.returncode != 0, "the instance takes", wrong)
     machine.run(f"rm {bad}; systemctl reload {INSTANCE}.service; test -e {STATE}/homeserver.db")
 
 
