@@ -90,6 +90,10 @@ fn the_database_has_one_password() {
     assert_eq!(with_file("postgresql://u:p@h/d").len(), 1);
     assert_eq!(with_file("postgresql:///d?user=u&password=p").len(), 1);
     assert_eq!(reasons("[database]\nurl = \"sqlite://x.db\"\n").len(), 1);
+    let told = reasons("[database]\nurl = \"sqlite:///x.db?mode=ro\"\n");
+    assert!(told[0].ends_with("takes no parameters"), "{told:?}");
+    let told = reasons("[database]\nreaders = 99999999999999999999\n");
+    assert_eq!(told, ["`database.readers` is too large"]);
     let config = load_text("[database]\nurl = \"postgresql:///d?password=p&user=u\"\n").unwrap();
     let database = &config.fixed.database;
     assert_eq!(database.url.masked(), "postgresql:///d?password=***&user=u");

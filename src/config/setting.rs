@@ -100,6 +100,8 @@ macro_rules! whole_number {
                         let sign = value < 0;
                         Fault::new(node, if sign { "must not be negative" } else { "is too large" })
                     }),
+                    // What does not fit into 64 bits was read as this.
+                    Value::Float(f64::INFINITY) => Err(Fault::new(node, "is too large")),
                     _ => Err(Fault::kind(node, "an integer")),
                 }
             }

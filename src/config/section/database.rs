@@ -159,6 +159,9 @@ fn read_url(reader: &mut Reader<'_>, state_directory: &Path) -> DatabaseUrl {
 
 fn check(url: &str) -> Result<(), &'static str> {
     if let Some(path) = url.strip_prefix("sqlite://") {
+        if path.contains('?') {
+            return Err("names a file, and the embedded database takes no parameters");
+        }
         return match path.strip_prefix('/') {
             Some(name) if !name.is_empty() => Ok(()),
             _ => Err("expects an absolute path after sqlite://, as in sqlite:///var/lib/x.db"),
