@@ -213,8 +213,9 @@ impl Refusal {
         }
         if self.0.iter().any(|(_, line)| line.contains("Permission denied")) {
             tracing::info!(
-                "the sandbox leaves the directories that the configuration named at the start; \
-                 files in others can be read after a restart"
+                "if this server's user may read it, it is the sandbox, which leaves the \
+                 directories that the configuration named at the start: files in others can be \
+                 read after a restart"
             );
         }
     }
