@@ -36,6 +36,10 @@ impl PassedSockets {
     /// environment, so that no child takes the sockets for its own.
     pub fn from_environment() -> Result<Self, Error> {
         let variables = |source| Error::PassedVariables { source };
+        // Those that are meant for another process are none of ours, nor are their names.
+        if sd_notify::listen_fds().map_err(variables)?.len() == 0 {
+            return Ok(Self::none());
+        }
         let named: Vec<_> = sd_notify::listen_fds_with_names().map_err(variables)?.collect();
         let mut descriptors = ListenFd::from_env();
         let mut left = Vec::with_capacity(named.len());

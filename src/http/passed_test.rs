@@ -62,6 +62,24 @@ fn play(role: &str) {
     }
 }
 
+/// Says to the test of what is meant for others that it is the child.
+const OTHERS: &str = "PASSED_SOCKETS_OF_OTHERS";
+
+#[test]
+fn what_is_meant_for_another_process_is_left_alone() {
+    if std::env::var_os(OTHERS).is_some() {
+        let passed = PassedSockets::from_environment().unwrap();
+        assert!(passed.names().is_empty());
+        return;
+    }
+    let name = "passed::passed_test::what_is_meant_for_another_process_is_left_alone";
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", name]).env(OTHERS, "").env("LISTEN_FDS", "2");
+    let output = test.env("LISTEN_PID", "1").env("LISTEN_FDNAMES", "client:web").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
 fn in_child(name: &str, check: impl FnOnce(&str)) {
     match std::env::var(ROLE) {
         Ok(role) => play(&role),
