@@ -45,6 +45,9 @@ use crate::{
 const EGRESS: &str = "egress";
 /// What the journal calls the broker.
 const IDENTIFIER: &str = "matrix-homeserver-egress";
+/// Names that are looked up at a time. Each has a thread until the resolver of the C library gives
+/// up, also when nobody waits for it any more; requests beyond wait until their time is over.
+const MAX_LOOKUPS: usize = 512;
 /// How long requests may go on when the broker stops; they have a time of their own.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -60,7 +63,8 @@ pub(crate) fn run(source: Source, socket: Option<&Path>) -> Result<(), Failure> 
     let socket = socket.map(std::path::absolute).transpose().map_err(Failure::new)?;
     let listeners = open(socket.as_deref())?;
     let sandbox = sandbox::close_broker(&config, &source, socket.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(MAX_LOOKUPS).build();
     let runtime =
         runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let settings = Arc::new(ArcSwap::from_pointee(dial));
