@@ -31,9 +31,14 @@ impl Service {
     pub(crate) fn of(source: &Source) -> Option<Self> {
         let Source::File(file) = source else { return Some(Self::Main) };
         let directory = file.parent()?;
-        let name = directory.file_name()?.to_str()?.strip_prefix(NAME)?.strip_prefix('-')?;
-        let is_ours = directory.parent() == Some(Path::new(CONFIGURATIONS));
-        is_ours.then(|| Self::Further(name.to_owned()))
+        if directory.parent() != Some(Path::new(CONFIGURATIONS)) {
+            return None;
+        }
+        match directory.file_name()?.to_str()?.strip_prefix(NAME)? {
+            // Somebody has named a file of the system's.
+            "" => Some(Self::Main),
+            rest => Some(Self::Further(rest.strip_prefix('-')?.to_owned())),
+        }
     }
 
     pub(crate) fn unit(&self) -> String {
@@ -79,7 +84,9 @@ mod tests {
         assert_eq!(unit(Source::System).unwrap(), "matrix-homeserver.service");
         let instance = of_file("/etc/matrix-homeserver-two/homeserver.toml");
         assert_eq!(instance.unwrap(), "matrix-homeserver@two.service");
-        for path in ["/etc/matrix-homeserver/homeserver.toml", "/srv/matrix-homeserver-x/h.toml"] {
+        let named = of_file("/etc/matrix-homeserver/homeserver.toml");
+        assert_eq!(named.unwrap(), "matrix-homeserver.service");
+        for path in ["/etc/matrix-homeserverx/h.toml", "/srv/matrix-homeserver-x/h.toml"] {
             assert_eq!(of_file(path), None, "{path}");
         }
         assert_eq!(of_file("homeserver.toml"), None);
