@@ -34,7 +34,7 @@ pub(crate) async fn complete(
     timestamp_ms: u64,
 ) -> Result<Completed, RoomError> {
     let view = &stage.view;
-    check_reach(view, draft)?;
+    check_reach(stage.inner, view, draft)?;
     check_own_access(draft, &stage.inner.setup.server_name)?;
     let (placement, auth_state) = placement(stage, draft, timestamp_ms).await?;
     let signed = stage.inner.sign(draft, &placement, view.rules)?;
@@ -51,21 +51,24 @@ pub(crate) async fn complete(
     Ok(Completed { pdu, auth_events: auth_state.bodies().cloned().collect() })
 }
 
-/// Checks that nobody is invited into a room that is closed to the server of the one invited: the
-/// authorization rules let the invitation pass, and then keep out whoever accepts it.
-fn check_reach(view: &RoomView, draft: &Draft) -> Result<(), RoomError> {
+/// Checks that an invitation can reach whom it invites. Into a room that is closed to another
+/// server the authorization rules let one pass, and then keep out whoever accepts it.
+fn check_reach(inner: &Inner, view: &RoomView, draft: &Draft) -> Result<(), RoomError> {
     if draft.event_type != TimelineEventType::RoomMember {
         return Ok(());
     }
-    let Some(create) = view.state_pdu(CREATE) else { return Ok(()) };
     let target = draft.state_key.as_deref().and_then(|key| <&UserId>::try_from(key).ok());
-    let is_near = target.is_none_or(|target| target.server_name() == create.sender().server_name());
-    if is_near || create.content_field::<bool>("m.federate") != Some(false) {
+    let is_near = target.is_none_or(|target| target.server_name() == inner.setup.server_name);
+    let content = serde_json::from_str::<serde_json::Value>(draft.content.get());
+    if is_near || !content.is_ok_and(|content| content["membership"] == "invite") {
         return Ok(());
     }
-    let content = serde_json::from_str::<serde_json::Value>(draft.content.get());
-    if content.is_ok_and(|content| content["membership"] == "invite") {
+    let create = view.state_pdu(CREATE);
+    if create.is_some_and(|create| create.content_field::<bool>("m.federate") == Some(false)) {
         return Err(RoomError::Forbidden("this room is closed to other servers"));
+    }
+    if inner.setup.peers.is_none() {
+        return Err(RoomError::Peer("there is no federation".to_owned()));
     }
     Ok(())
 }

@@ -63,10 +63,12 @@ pub enum Error {
     /// `M_KEY_TOO_LARGE`, 400.
     #[error("the name of the profile field exceeds 255 bytes")]
     KeyTooLarge,
-    /// `M_RESOURCE_LIMIT_EXCEEDED`, 403, or `M_LIMIT_EXCEEDED`, 429: too much of it is stored or
-    /// going on.
+    /// `M_LIMIT_EXCEEDED`, 429: too much of it is going on just now.
     #[error("{0}")]
     LimitExceeded(&'static str),
+    /// `M_UNKNOWN`, 400: too much of it is stored, so that nobody shall try the same again.
+    #[error("{0}")]
+    Limit(&'static str),
     /// `M_BAD_JSON`, 405: an account data type that has an endpoint of its own.
     #[error("this account data is managed by an endpoint of its own")]
     ManagedAccountData,

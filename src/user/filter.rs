@@ -65,7 +65,7 @@ impl Filters {
             }
             let number = rows::newest(txn, user)? + 1;
             if number > MAX_FILTERS {
-                return Err(Error::LimitExceeded("you have stored too many filters"));
+                return Err(Error::Limit("you have stored too many filters"));
             }
             rows::insert(txn, user, number, &hash, &json)?;
             Ok(number)

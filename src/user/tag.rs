@@ -53,7 +53,7 @@ impl AccountData {
         self.change_tags(requester, room, move |tags| {
             tags.insert(tag.clone(), Value::Object(content.clone()));
             if tags.len() > MAX_TAGS {
-                return Err(Error::LimitExceeded("the room has too many tags"));
+                return Err(Error::Limit("the room has too many tags"));
             }
             Ok(true)
         })

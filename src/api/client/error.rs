@@ -62,6 +62,9 @@ pub(crate) const USER_DEACTIVATED: Kind = kind(StatusCode::FORBIDDEN, "M_USER_DE
 pub(crate) const USER_IN_USE: Kind = kind(StatusCode::BAD_REQUEST, "M_USER_IN_USE");
 pub(crate) const WEAK_PASSWORD: Kind = kind(StatusCode::BAD_REQUEST, "M_WEAK_PASSWORD");
 
+/// When to try again what too many are doing just now.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
 impl Kind {
     /// An error of this kind with a sentence for people.
     pub(crate) fn with(self, text: impl Into<Cow<'static, str>>) -> ApiError {
@@ -212,6 +215,11 @@ impl From<user::Error> for ApiError {
         let error = match error {
             Error::Room(error) => return error.into(),
             Error::UnknownToken { soft_logout } => return Self::unknown_token(soft_logout),
+            Error::LimitExceeded(text) => {
+                let mut error = LIMIT_EXCEEDED.with(text);
+                error.0.extra = Extra::RetryAfter(BUSY_WAIT);
+                return error;
+            }
             error => error,
         };
         let kind = match &error {
@@ -231,12 +239,13 @@ impl From<user::Error> for ApiError {
             Error::TooLarge(_) => TOO_LARGE,
             Error::ProfileTooLarge => PROFILE_TOO_LARGE,
             Error::KeyTooLarge => KEY_TOO_LARGE,
-            Error::LimitExceeded(_) => LIMIT_EXCEEDED,
+            Error::Limit(_) => UNKNOWN,
             Error::ManagedAccountData => CANNOT_SET,
             Error::Store(_)
             | Error::Abandoned
             | Error::PasswordHash(_)
             | Error::Room(_)
+            | Error::LimitExceeded(_)
             | Error::UnknownToken { .. } => return Self::internal(error),
         };
         kind.with(error.to_string())
