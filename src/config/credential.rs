@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 use crate::service::Service;
 
-/// What the name of every credential begins with.
-pub(crate) const PREFIX: &str = "matrix-homeserver.";
-
 /// Below which directories credentials are stored, strongest first, as systemd has them.
 const STORES: [&str; 4] = ["etc", "run", "usr/local/lib", "usr/lib"];
 const STORE: &str = "credstore";
@@ -35,7 +32,7 @@ pub struct Credentials {
 impl From<PathBuf> for Credentials {
     /// Those that the service manager shows in this directory.
     fn from(directory: PathBuf) -> Self {
-        let prefix = PREFIX.to_owned();
+        let prefix = Service::Main.prefix();
         Self { places: vec![Place { directory, prefix, is_encrypted: false }] }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{credential::Credentials, problem::Problem, service::Service};
+use crate::{credential::Credentials, problem::Problem, service::Service, source::Source};
 
 /// Name of the main file.
 pub const MAIN_FILE: &str = "homeserver.toml";
@@ -23,15 +23,6 @@ pub const BROKER: &str = "MATRIX_HOMESERVER_EGRESS";
 
 /// The socket of the broker that the units share, which goes by the layers of the system.
 pub const BROKER_SOCKET: &str = "/run/matrix-homeserver-egress/broker.sock";
-
-/// Where the configuration comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The layers of the system.
-    System,
-    /// One main file and the fragments beside it.
-    File(PathBuf),
-}
 
 /// What the process finds around it; tests put directories of their own here.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ pub mod section;
 mod service;
 mod setting;
 mod show;
+mod source;
 #[doc(hidden)]
 pub mod testing;
 mod tree;
@@ -33,11 +34,12 @@ use std::path::PathBuf;
 
 pub use credential::Credentials;
 pub use egress::{EgressConfig, load_egress};
-pub use layer::{BROKER, BROKER_SOCKET, Environment, FRAGMENTS, MAIN_FILE, Source};
+pub use layer::{BROKER, BROKER_SOCKET, Environment, FRAGMENTS, MAIN_FILE};
 pub use problem::{Problem, Problems};
 pub use reader::{Effect, Entry};
 pub use secret::Secret;
 pub use setting::{BaseUrl, Lifetime};
+pub use source::Source;
 pub use tree::Origin;
 pub use unit::Size;
 

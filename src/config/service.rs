@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{credential::PREFIX, layer::Source};
+use crate::source::Source;
 
 /// What the names of its units and of its directories begin with.
 const NAME: &str = "matrix-homeserver";
@@ -51,7 +51,7 @@ impl Service {
     /// What the names of its stored credentials begin with.
     pub(crate) fn prefix(&self) -> String {
         match self {
-            Self::Main => PREFIX.to_owned(),
+            Self::Main => format!("{NAME}."),
             Self::Further(name) => format!("{NAME}-{name}."),
         }
     }
