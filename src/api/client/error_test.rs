@@ -32,6 +32,21 @@ async fn too_many_says_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn only_what_passes_is_to_be_tried_again() {
+    let (status, headers, body) = answer(user::Error::LimitExceeded("busy").into()).await;
+    assert_eq!((status, &body["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
+    assert_eq!(
+        (&body["retry_after_ms"], &headers["retry-after"]),
+        (&json!(1000), &"1".parse().unwrap())
+    );
+    for error in [ApiError::from(user::Error::Limit("full")), RoomError::Limit("full").into()] {
+        let (status, headers, body) = answer(error).await;
+        assert_eq!((status, &body["errcode"]), (400, &json!("M_UNKNOWN")));
+        assert!(!headers.contains_key("retry-after"));
+    }
+}
+
+#[tokio::test]
 async fn extra_fields() {
     let (status, _, body) = answer(user::Error::UnknownToken { soft_logout: true }.into()).await;
     assert_eq!((status, &body["soft_logout"]), (401, &json!(true)));
