@@ -108,12 +108,24 @@ impl Session {
     }
 
     fn prepare_text(&mut self, text: &str) -> Result<Statement, Error> {
-        let outcome = self.runtime.block_on(self.client.prepare(text));
-        outcome.or_else(|error| {
-            // If something that was sent before has failed, that is the reason.
-            self.settle()?;
-            Err(translate_error(&error))
-        })
+        let client = Arc::clone(&self.client);
+        self.wait_for(client.prepare(text))
+    }
+
+    /// Waits for the answer to what was asked now, and to all that was sent before it. If that has
+    /// failed, it is the reason of whatever came of this.
+    ///
+    /// The connection hands over no more while it has too much for somebody who does not listen: to
+    /// wait for a later answer alone may be to wait for ever.
+    fn wait_for<T>(
+        &mut self,
+        asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let answers = std::mem::take(&mut self.answers);
+        let both = async { tokio::join!(biased; asked, settle(answers)) };
+        let (outcome, earlier) = self.runtime.block_on(both);
+        earlier?;
+        outcome.map_err(|error| translate_error(&error))
     }
 
     /// Runs a statement, hands over its rows, and looks at the answers to what was sent before it.
@@ -213,8 +225,8 @@ impl Session {
         let mut params: Vec<&(dyn ToSql + Sync)> = Vec::new();
         params.extend(ints.iter().map(|int| int as &(dyn ToSql + Sync)));
         params.extend(taken.iter().flat_map(|taken| taken.earlier.params()));
-        let outcome = self.runtime.block_on(self.client.execute(&statement, &params));
-        outcome.map(drop).map_err(|error| translate_error(&error))
+        let client = Arc::clone(&self.client);
+        self.wait_for(client.execute(&statement, &params)).map(drop)
     }
 
     /// Waits for all answers. The first failure is the one that counts: those behind it follow from
@@ -226,8 +238,8 @@ impl Session {
 
     /// Runs texts of many statements.
     pub(super) fn run_script(&mut self, sql: &str) -> Result<(), Error> {
-        let outcome = self.runtime.block_on(self.client.batch_execute(sql));
-        outcome.map_err(|error| translate_error(&error))
+        let client = Arc::clone(&self.client);
+        self.wait_for(client.batch_execute(sql))
     }
 
     /// Polls once, which sends the statement.
@@ -252,3 +264,7 @@ async fn settle(answers: Vec<Answer>) -> Result<(), Error> {
     }
     first
 }
+
+#[cfg(test)]
+#[path = "session_test.rs"]
+mod tests;
