@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 fn an_answer_is_heard_behind_a_long_one_that_nobody_waits_for() {
     let cluster = Cluster::start();
     let url = cluster.create_database();
-    let (done, heard) = mpsc::channel();
+    let (done, heard) = mpsc::sync_channel(3);
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let connecting = tokio_postgres::connect(&url, NoTls);
