@@ -66,13 +66,19 @@ fn the_time_of_a_stop_fits_the_units() {
     assert!(fs::read_to_string(unit).unwrap().contains("\nTimeoutStopSec=60s\n"));
 }
 
-#[test]
-fn a_long_step_of_the_schema_extends_the_start() {
-    let cluster = Cluster::start();
+/// A machine whose server waits at the database's schema until the first of these is dropped.
+fn held_machine(cluster: &Cluster) -> (SchemaHold, Machine) {
     let url = cluster.create_database();
     let hold = SchemaHold::of(&url);
     let machine = Machine::new();
     machine.configure(&format!("database = {{ url = \"{url}\" }}"));
+    (hold, machine)
+}
+
+#[test]
+fn a_long_step_of_the_schema_extends_the_start() {
+    let cluster = Cluster::start();
+    let (hold, machine) = held_machine(&cluster);
     let mut manager = Manager::start(&machine, &[]);
     let step = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=bringing the database's schema to version ";
     manager.until(step);
@@ -92,10 +98,7 @@ fn a_long_step_of_the_schema_extends_the_start() {
 #[test]
 fn a_reload_that_is_asked_for_during_the_start_is_done_after_it() {
     let cluster = Cluster::start();
-    let url = cluster.create_database();
-    let hold = SchemaHold::of(&url);
-    let machine = Machine::new();
-    machine.configure(&format!("database = {{ url = \"{url}\" }}"));
+    let (hold, machine) = held_machine(&cluster);
     let mut manager = Manager::start(&machine, &[]);
     manager.until("EXTEND_TIMEOUT_USEC=60000000\n");
     machine.write("conf.d/10.toml", "[limits]\nstreams = 90\n", 0o600);
