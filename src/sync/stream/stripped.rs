@@ -1,9 +1,14 @@
 //! Rooms that the user is invited to or has knocked on: their stripped state (client-server API,
 //! "Stripped state").
 
+use std::sync::Arc;
+
 use proto::client_event::stripped_state;
-use room::RoomView;
-use store::numbers::{AVATAR, CANONICAL_ALIAS, CREATE, ENCRYPTION, JOIN_RULES, NAME, TOPIC};
+use room::{Event, RoomView};
+use store::{
+    numbers::{AVATAR, CANONICAL_ALIAS, CREATE, ENCRYPTION, JOIN_RULES, NAME, TOPIC},
+    room::keys::member_key,
+};
 
 use super::{Found, Look, Source};
 use crate::{answer::StrippedRoom, membership::Membership};
@@ -28,6 +33,24 @@ pub(crate) fn stripped(
     let state = view.into_iter().flat_map(|view| {
         SHOWN.iter().filter_map(|key| view.state_pdu(*key)).filter_map(|pdu| stripped_state(pdu))
     });
-    let events = state.chain(stripped_state(pdu)).collect();
+    let inviter = inviter(source, &event, view)?;
+    let inviter = inviter.and_then(|member| stripped_state(member.pdu()));
+    let events = state.chain(inviter).chain(stripped_state(pdu)).collect();
     Ok(Some(StrippedRoom { id: pdu.room_id().to_owned(), events }))
+}
+
+/// The member event of who invites, by which a client tells the name and the picture of whoever
+/// asks; none of who knocks, as that is the event itself.
+fn inviter(
+    source: &mut Source<'_, '_>,
+    event: &Event,
+    view: Option<&RoomView>,
+) -> Found<Option<Arc<Event>>> {
+    let sender = event.pdu().sender();
+    let Some(view) = view.filter(|_| event.pdu().state_key() != Some(sender.as_str())) else {
+        return Ok(None);
+    };
+    let user = source.users([sender])?.remove(sender);
+    let member = user.and_then(|user| view.state_event(member_key(user)));
+    member.map(|number| source.event(number)).transpose()
 }

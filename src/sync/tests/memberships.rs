@@ -134,7 +134,8 @@ async fn invitations_show_the_stripped_state() {
         let invitation = &answer["rooms"]["invite"][room.as_str()]["invite_state"];
         let mut shown = shorts(invitation);
         shown.sort();
-        assert_eq!(shown, ["create|", "invite bob", "join_rules|", "name|"]);
+        // Who invites is told, too.
+        assert_eq!(shown, ["create|", "invite bob", "join alice", "join_rules|", "name|"]);
         let first = invitation["events"][0].as_object().unwrap();
         let mut keys = first.keys().collect::<Vec<_>>();
         keys.sort();
@@ -164,6 +165,7 @@ async fn knocks_are_told_to_the_knocker() {
         bob.knock(&room).await;
         let answer = bob.sync().await;
         let shown = shorts(&answer["rooms"]["knock"][room.as_str()]["knock_state"]);
+        assert_eq!(shown.iter().filter(|event| event.ends_with("bob")).count(), 1, "{shown:?}");
         assert!(shown.contains(&"knock bob".to_owned()), "{shown:?}");
         assert!(shown.contains(&"create|".to_owned()), "{shown:?}");
         alice.kick(&bob, &room).await;
