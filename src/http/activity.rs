@@ -9,6 +9,9 @@
 //!  closed in order          cut           any state: output blocked for write_timeout ─▶ cut
 //! ```
 //!
+//! Output is blocked when the socket takes nothing, and over HTTP/2 also when no stream does whose
+//! answer is ready: a client that opens no window reads the socket all the while.
+//!
 //! Invariant: a connection with a request in flight is never cut for being quiet.
 
 use std::{
@@ -23,10 +26,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{
-    Version,
-    body::{Body, Frame, SizeHint},
-};
+use hyper::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
@@ -38,6 +38,9 @@ use crate::Limits;
 /// closing with unread input would reset the connection and lose the answer on its way.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const LINGER_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Over HTTP/2, a write of fewer bytes may be an answer to a ping, which is no use of a connection.
+const DATA_MIN_BYTES: usize = 1024;
 
 /// What the driver has to do about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,9 @@ pub(crate) struct Activity {
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     last_use: AtomicU64,
+    /// Pieces of answers over HTTP/2 that no stream has room for yet.
+    untaken: AtomicUsize,
+    untaken_since: AtomicU64,
     draining: AtomicBool,
 }
 
@@ -77,6 +83,8 @@ impl Activity {
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             last_use: AtomicU64::new(1),
+            untaken: AtomicUsize::new(0),
+            untaken_since: AtomicU64::new(0),
             draining: AtomicBool::new(false),
         })
     }
@@ -88,7 +96,7 @@ impl Activity {
         self.had_body.store(has_body, Relaxed);
         self.http2.store(version == Version::HTTP_2, Relaxed);
         self.head_since.store(0, Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight { activity: Arc::clone(self), has_piece: false }
     }
 
     /// Whether the client learns of the connection's end before it could send a request in vain:
@@ -111,6 +119,10 @@ impl Activity {
             |mark: u64, limit: Duration| u128::from(now.saturating_sub(mark)) >= limit.as_millis();
         let blocked = self.blocked_since.load(Relaxed);
         if blocked != 0 && passed(blocked, limits.write_timeout) {
+            return Verdict::Blocked;
+        }
+        let is_untaken = self.untaken.load(Relaxed) > 0;
+        if is_untaken && passed(self.untaken_since.load(Relaxed), limits.write_timeout) {
             return Verdict::Blocked;
         }
         if self.in_flight.load(Relaxed) > 0 {
@@ -141,16 +153,34 @@ impl Activity {
         }
     }
 
-    fn saw_output(&self, blocked: bool) {
-        if !blocked {
+    /// So many bytes were written; `None` is that there is no room for any.
+    fn saw_output(&self, written: Option<usize>) {
+        if let Some(bytes) = written {
             self.blocked_since.store(0, Relaxed);
-            // Answers to pings are no use of an HTTP/2 connection.
-            if !self.http2.load(Relaxed) {
+            if bytes >= DATA_MIN_BYTES || !self.http2.load(Relaxed) {
                 self.last_use.store(self.now(), Relaxed);
             }
         } else if self.blocked_since.load(Relaxed) == 0 {
             self.blocked_since.store(self.now(), Relaxed);
         }
+    }
+
+    /// A piece of an answer waits for room in its stream.
+    fn hand_out(&self) {
+        if self.untaken.fetch_add(1, Relaxed) == 0 {
+            self.untaken_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// One of the pieces found room.
+    fn saw_taken(&self) {
+        self.untaken_since.store(self.now(), Relaxed);
+        self.take_back();
+    }
+
+    /// One of the pieces waits no more, whether it found room or its stream is gone.
+    fn take_back(&self) {
+        self.untaken.fetch_sub(1, Relaxed);
     }
 
     /// Whether the client may still be sending something that nobody reads.
@@ -163,46 +193,46 @@ impl Activity {
 
 /// A request between its head and the end of its answer.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Activity>);
+pub(crate) struct InFlight {
+    activity: Arc<Activity>,
+    /// Whether a piece of its answer waits for room.
+    has_piece: bool,
+}
 
 impl InFlight {
     /// Whether the connection closes after this request.
     pub(crate) fn is_last(&self) -> bool {
-        self.0.draining.load(Relaxed)
+        self.activity.draining.load(Relaxed)
+    }
+
+    /// Whether its answer shares the connection with others, each in a stream with a window.
+    pub(crate) fn has_window(&self) -> bool {
+        self.activity.http2.load(Relaxed)
+    }
+
+    /// A piece of its answer is handed out, and waits until the next is asked for.
+    pub(crate) fn hand_out(&mut self) {
+        self.saw_taken();
+        self.has_piece = true;
+        self.activity.hand_out();
+    }
+
+    /// The next piece is asked for, so that the one before has found room.
+    pub(crate) fn saw_taken(&mut self) {
+        if std::mem::take(&mut self.has_piece) {
+            self.activity.saw_taken();
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.last_use.store(self.0.now(), Relaxed);
-        self.0.in_flight.fetch_sub(1, Relaxed);
-    }
-}
-
-/// The body of an answer; the request is in flight until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Answer<B> {
-    pub(crate) body: B,
-    pub(crate) _guard: InFlight,
-}
-
-impl<B: Body + Unpin> Body for Answer<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // A client that resets its stream has taken nothing.
+        if self.has_piece {
+            self.activity.take_back();
+        }
+        self.activity.last_use.store(self.activity.now(), Relaxed);
+        self.activity.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -226,8 +256,11 @@ impl<T> Watched<T> {
         Self { inner, activity, linger: None }
     }
 
-    fn mark_output<R>(&self, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-        self.activity.saw_output(result.is_pending());
+    fn mark_output(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.activity.saw_output(match &result {
+            Poll::Pending => None,
+            Poll::Ready(written) => Some(*written.as_ref().unwrap_or(&0)),
+        });
         result
     }
 }

@@ -60,6 +60,29 @@ fn http2_frames_between_requests_are_no_head() {
 }
 
 #[test]
+fn over_http2_a_piece_that_no_stream_takes_is_blocked_output() {
+    let activity = Activity::new();
+    let mut stuck = activity.begin(Version::HTTP_2, false);
+    let mut other = activity.begin(Version::HTTP_2, false);
+    assert_eq!(after(&activity, 100_000), Verdict::Fine, "an answer may take its time");
+    stuck.hand_out();
+    assert_eq!(after(&activity, 49), Verdict::Fine);
+    assert_eq!(after(&activity, 51), Verdict::Blocked);
+    // Further ones are no reason to wait longer, nor are resets; each one that is taken is.
+    let begun = || activity.untaken_since.load(Relaxed);
+    activity.untaken_since.store(0, Relaxed);
+    other.hand_out();
+    drop(other);
+    assert_eq!(begun(), 0);
+    let mut third = activity.begin(Version::HTTP_2, false);
+    third.hand_out();
+    third.saw_taken();
+    assert_ne!(begun(), 0);
+    drop((third, stuck));
+    assert_eq!(after(&activity, 51), Verdict::Fine);
+}
+
+#[test]
 fn several_requests_are_in_flight_until_the_last_ends() {
     let activity = Activity::new();
     let first = activity.begin(Version::HTTP_2, false);
@@ -74,11 +97,11 @@ fn several_requests_are_in_flight_until_the_last_ends() {
 fn blocked_output_is_limited_even_in_flight() {
     let activity = Activity::new();
     let _guard = activity.begin(Version::HTTP_11, false);
-    activity.saw_output(true);
-    activity.saw_output(true);
+    activity.saw_output(None);
+    activity.saw_output(None);
     assert_eq!(after(&activity, 49), Verdict::Fine);
     assert_eq!(after(&activity, 51), Verdict::Blocked);
-    activity.saw_output(false);
+    activity.saw_output(Some(1));
     assert_eq!(after(&activity, 51), Verdict::Fine);
 }
 

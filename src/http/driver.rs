@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::{
     Request, Response, Version,
     body::{Body, Incoming},
@@ -27,7 +28,8 @@ use tower::{Service, ServiceExt};
 
 use crate::{
     BoxError, Connection, Limits, Tls,
-    activity::{Activity, Answer, Verdict, Watched},
+    activity::{Activity, Verdict, Watched},
+    answer::Answer,
     stream::{Plain, Stream},
     tls::handshake_error,
     version::HttpVersion,
@@ -115,7 +117,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let mut phase = shared.phase.clone();
     let stream = match tls {
@@ -159,7 +161,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let Shared { limits, protocols, .. } = shared;
     let activity = Activity::new();
@@ -284,7 +286,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
-    B: Body + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
 {
     type Response = Response<Answer<B>>;
     type Error = BoxError;
@@ -301,7 +303,7 @@ where
             if ends_by_header && guard.is_last() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| Answer { body, _guard: guard }))
+            Ok(response.map(|body| Answer::new(body, guard)))
         })
     }
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod activity;
+mod answer;
 mod bind;
 mod body;
 mod broker;

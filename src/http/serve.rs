@@ -8,6 +8,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
@@ -81,7 +82,7 @@ impl Server {
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let Listener { socket, address, tls, file } = listener;
         let acceptor = Acceptor::new(socket)
@@ -220,7 +221,7 @@ impl Accepting {
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let mut phase = self.shared.load().phase.clone();
         loop {
