@@ -1,7 +1,8 @@
 //! A user's rooms: from a cache that is fed at each commit.
 //!
 //! Invariant: whoever loads a user's rooms misses nothing: from the moment on when the entry
-//! stands, commits are noted beside it, and they are applied on top of what was read.
+//! stands, commits are noted beside it, and they are applied on top of what was read. An entry may
+//! go before the read is over; what was read for it is then no one else's.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,6 +17,9 @@ use crate::{Membership, RoomError, RoomView, Rooms, view::Member};
 const USERS_MAX: usize = 20_000;
 /// How many make room at once: one in so many.
 const EVICTED_SHARE: usize = 8;
+/// How many commits are noted beside an entry that is being read. A read that takes longer was
+/// probably given up.
+const LATE_MAX: usize = 1_000;
 
 /// How a user stands to one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +72,12 @@ struct Entry {
     /// What was committed meanwhile.
     late: Vec<Late>,
     used: u64,
+    begun: Begun,
 }
+
+/// Tells an entry from another one of the same user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Begun(u64);
 
 #[derive(Clone)]
 struct Late {
@@ -80,12 +89,18 @@ struct Late {
 impl UserCache {
     /// Takes a committed change in. Called on the writer's thread.
     pub(crate) fn apply(&self, view: &RoomView, change: UserChange) {
-        let mut users = self.users.lock();
-        let Some(entry) = users.entries.get_mut(&change.user) else { return };
-        let late = Late { room: view.number, room_id: view.id.clone(), change };
+        self.note(Late { room: view.number, room_id: view.id.clone(), change });
+    }
+
+    fn note(&self, late: Late) {
+        let (mut users, user) = (self.users.lock(), late.change.user);
+        let Some(entry) = users.entries.get_mut(&user) else { return };
         match &mut entry.rooms {
             Some(rooms) => late.apply(rooms),
-            None => entry.late.push(late),
+            None if entry.late.len() < LATE_MAX => entry.late.push(late),
+            None => {
+                users.entries.remove(&user);
+            }
         }
     }
 
@@ -102,19 +117,22 @@ impl UserCache {
         }
     }
 
-    fn get(&self, user: UserNumber) -> Option<UserRooms> {
+    /// The user's rooms, or the entry for which they are to be read.
+    fn get(&self, user: UserNumber) -> Result<UserRooms, Begun> {
         let mut users = self.users.lock();
         users.clock += 1;
         let used = users.clock;
         if users.entries.len() >= USERS_MAX {
             users.evict();
         }
-        let entry = users.entries.entry(user).or_default();
+        let new = || Entry { begun: Begun(used), ..Entry::default() };
+        let entry = users.entries.entry(user).or_insert_with(new);
         entry.used = used;
-        entry.rooms.clone()
+        entry.rooms.clone().ok_or(entry.begun)
     }
 
-    fn fill(&self, user: UserNumber, rows: Vec<UserRow>) -> UserRooms {
+    /// Takes in what was read for an entry; it is kept only if that entry still stands.
+    fn fill(&self, user: UserNumber, begun: Begun, rows: Vec<UserRow>) -> UserRooms {
         let mut rooms = UserRooms::new();
         for row in rows {
             rooms.insert(row.member.room, Arc::new(UserRoom::from(row)));
@@ -123,6 +141,9 @@ impl UserCache {
         if let Some(entry) = users.entries.get_mut(&user) {
             if let Some(rooms) = &entry.rooms {
                 return rooms.clone();
+            }
+            if entry.begun != begun {
+                return rooms;
             }
             for late in std::mem::take(&mut entry.late) {
                 late.apply(&mut rooms);
@@ -139,7 +160,7 @@ impl Users {
         let place = used.len() / EVICTED_SHARE;
         let (_, oldest, _) = used.select_nth_unstable(place);
         let oldest = *oldest;
-        self.entries.retain(|_, entry| entry.used > oldest || entry.rooms.is_none());
+        self.entries.retain(|_, entry| entry.used > oldest);
     }
 }
 
@@ -190,13 +211,14 @@ impl From<UserRow> for UserRoom {
 impl Rooms {
     /// A user's rooms as of the newest commit. Cheap for whoever asks again.
     pub async fn memberships(&self, user: UserNumber) -> Result<UserRooms, RoomError> {
-        if let Some(rooms) = self.inner.users.get(user) {
-            return Ok(rooms);
-        }
+        let begun = match self.inner.users.get(user) {
+            Ok(rooms) => return Ok(rooms),
+            Err(begun) => begun,
+        };
         let read =
             self.inner.setup.store.read(move |snapshot| members::list_of_user(snapshot, user));
         let rows: Vec<UserRow> = read.await?;
-        Ok(self.inner.users.fill(user, rows))
+        Ok(self.inner.users.fill(user, begun, rows))
     }
 
     /// The rooms that a user is joined to.

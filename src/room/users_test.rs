@@ -7,7 +7,7 @@ use proto::{
 use ruma::{room_id, user_id};
 use store::room::members::{MemberRow, UserRow};
 
-use super::{Late, UserChange, UserRoom, UserRooms};
+use super::{LATE_MAX, Late, UserCache, UserChange, UserRoom, UserRooms};
 use crate::view::Member;
 
 fn row(membership: Membership, position: u64) -> UserRow {
@@ -55,4 +55,29 @@ fn what_came_later_counts_and_what_was_read_already_does_not() {
     assert_eq!(read[&RoomNumber(1)].joined_until, Some(Position(7)), "the stay ended earlier");
     late(None, 11).apply(&mut read);
     assert!(read.is_empty());
+}
+
+#[test]
+fn what_was_read_for_an_entry_that_is_gone_is_not_kept() {
+    let (cache, user) = (UserCache::default(), UserNumber(1));
+    let slow = cache.get(user).unwrap_err();
+    // She forgets the room while it is being read, and asks again: that entry has not heard of it.
+    cache.forget(user, RoomNumber(1));
+    let quick = cache.get(user).unwrap_err();
+    cache.fill(user, slow, vec![row(Membership::Leave, 5)]);
+    let forgotten = UserRow { forgotten: true, ..row(Membership::Leave, 5) };
+    assert!(cache.fill(user, quick, vec![forgotten])[&RoomNumber(1)].forgotten);
+    assert!(cache.get(user).unwrap()[&RoomNumber(1)].forgotten);
+}
+
+#[test]
+fn a_read_that_was_given_up_keeps_no_more_than_so_many_commits() {
+    let (cache, user) = (UserCache::default(), UserNumber(1));
+    let given_up = cache.get(user).unwrap_err();
+    for position in 0..=u64::try_from(LATE_MAX).unwrap() {
+        cache.note(late(Some(Membership::Join), position));
+    }
+    assert!(cache.users.lock().entries.is_empty());
+    // Whoever asks next begins anew.
+    assert_ne!(cache.get(user).unwrap_err(), given_up);
 }
