@@ -59,10 +59,21 @@ pub(crate) struct Departure {
     pub(crate) since: Option<Position>,
     /// Whether the whole state is due.
     pub(crate) whole_state: bool,
-    /// Whether the user was in the room since the token: otherwise only the departure itself is
-    /// hers to see.
-    pub(crate) was_inside: bool,
+    /// The stay that ended; none if the user was not in the room since the token, so that only the
+    /// departure itself is hers to see.
+    pub(crate) stay: Option<Stay>,
+    /// What she is now. Whoever left may have been banned later: this is behind the stay's end.
     pub(crate) membership: Membership,
+}
+
+/// The last time that the user was in a room which she left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stay {
+    /// The position at which it ended; what came later is not hers to see.
+    pub(crate) end: Position,
+    /// Whether it is known to have begun before the token, so that she was there all the time
+    /// between the two.
+    pub(crate) is_whole: bool,
 }
 
 /// How the user came to her present membership.
@@ -70,8 +81,11 @@ pub(crate) struct Departure {
 struct Way {
     /// The membership at the token.
     first: State,
-    was_joined: bool,
     was_away: bool,
+    /// Where the last stay ended.
+    stay_end: Option<Position>,
+    /// How many stays ended.
+    stays: usize,
 }
 
 impl Plan {
@@ -140,9 +154,12 @@ fn ways(passages: &[Passage]) -> BTreeMap<RoomNumber, Way> {
     for passage in passages {
         let way = ways.entry(passage.room).or_insert(Way { first: passage.from, ..Way::default() });
         if passage.to == State::Join {
-            way.was_joined = true;
-        } else {
-            way.was_away = true;
+            continue;
+        }
+        way.was_away = true;
+        if passage.from == State::Join {
+            way.stay_end = Some(passage.position);
+            way.stays += 1;
         }
     }
     ways
@@ -159,15 +176,17 @@ impl Visit {
 impl Departure {
     /// Somebody left since the token.
     fn recent(room: RoomNumber, membership: Membership, way: Way, scope: Scope) -> Self {
-        let was_inside = way.first == State::Join || way.was_joined;
         let since = scope.since.filter(|_| way.first == State::Join);
-        let whole_state = was_inside && (since.is_none() || scope.full_state);
-        Self { room, since, whole_state, was_inside, membership }
+        let is_whole = since.is_some() && way.stays == 1;
+        let stay = way.stay_end.map(|end| Stay { end, is_whole });
+        let whole_state = stay.is_some() && (since.is_none() || scope.full_state);
+        Self { room, since, whole_state, stay, membership }
     }
 
     /// Somebody left before the token and asks again: she gets the room as it was then.
     fn old(room: RoomNumber, membership: Membership, was_inside: bool) -> Self {
-        Self { room, since: None, whole_state: was_inside, was_inside, membership }
+        let stay = was_inside.then_some(Stay { end: membership.position, is_whole: false });
+        Self { room, since: None, whole_state: was_inside, stay, membership }
     }
 }
 

@@ -38,9 +38,11 @@ fn visit(plan: &Plan) -> Option<(Option<Position>, bool)> {
     plan.joined.first().map(|visit| (visit.since, visit.whole_state))
 }
 
-fn departure(plan: &Plan) -> Option<(Option<Position>, bool, bool)> {
+/// Since when the client knows the room that was left, whether the whole state is due, and where
+/// the stay ended, if there was one.
+fn departure(plan: &Plan) -> Option<(Option<Position>, bool, Option<Position>)> {
     let first = plan.left.first();
-    first.map(|left| (left.since, left.whole_state, left.was_inside))
+    first.map(|left| (left.since, left.whole_state, left.stay.map(|stay| stay.end)))
 }
 
 #[test]
@@ -81,22 +83,39 @@ fn invitations_and_knocks_are_told_once() {
 #[test]
 fn departures_since_the_token() {
     let known = Some(Position(10));
+    let (first, second) = (Some(Position(20)), Some(Position(21)));
     let cases: [(&[(State, State)], _); 6] = [
         (&[], None),
-        (&[(State::Join, State::Leave)], Some((known, false, true))),
-        (&[(State::Join, State::Join), (State::Join, State::Leave)], Some((known, false, true))),
-        (&[(State::Leave, State::Join), (State::Join, State::Leave)], Some((None, true, true))),
-        (&[(State::Invite, State::Leave)], Some((None, false, false))),
+        (&[(State::Join, State::Leave)], Some((known, false, first))),
+        (&[(State::Join, State::Join), (State::Join, State::Leave)], Some((known, false, second))),
+        (&[(State::Leave, State::Join), (State::Join, State::Leave)], Some((None, true, second))),
+        (&[(State::Invite, State::Leave)], Some((None, false, None))),
         (
             &[(State::Leave, State::Invite), (State::Invite, State::Leave)],
-            Some((None, false, false)),
+            Some((None, false, None)),
         ),
     ];
     for (steps, expected) in cases {
         assert_eq!(departure(&plan(State::Leave, steps, since())), expected, "{steps:?}");
     }
     let banned = plan(State::Ban, &[(State::Join, State::Ban)], since());
-    assert_eq!(departure(&banned), Some((known, false, true)));
+    assert_eq!(departure(&banned), Some((known, false, first)));
+}
+
+#[test]
+fn a_stay_ends_where_the_user_left_and_not_where_she_was_banned() {
+    let stay = |steps: &[(State, State)]| plan(State::Ban, steps, since()).left[0].stay;
+    let left = [(State::Join, State::Leave), (State::Leave, State::Ban)];
+    assert_eq!(stay(&left), Some(Stay { end: Position(20), is_whole: true }));
+    let back = [
+        (State::Join, State::Leave),
+        (State::Leave, State::Join),
+        (State::Join, State::Leave),
+        (State::Leave, State::Ban),
+    ];
+    assert_eq!(stay(&back), Some(Stay { end: Position(22), is_whole: false }));
+    let new = [(State::Leave, State::Join), (State::Join, State::Ban)];
+    assert_eq!(stay(&new), Some(Stay { end: Position(21), is_whole: false }));
 }
 
 #[test]
@@ -104,8 +123,9 @@ fn departures_before_the_token() {
     let archived = |scope, archived| departure(&plan_with(State::Leave, &[], scope, archived));
     let full = Scope { full_state: true, ..since() };
     assert_eq!(archived(Scope::default(), None), None);
-    assert_eq!(archived(Scope::default(), Some(true)), Some((None, true, true)));
-    assert_eq!(archived(Scope::default(), Some(false)), Some((None, false, false)));
+    let end = Some(Position(50));
+    assert_eq!(archived(Scope::default(), Some(true)), Some((None, true, end)));
+    assert_eq!(archived(Scope::default(), Some(false)), Some((None, false, None)));
     assert_eq!(archived(since(), Some(true)), None);
-    assert_eq!(archived(full, Some(true)), Some((None, true, true)));
+    assert_eq!(archived(full, Some(true)), Some((None, true, end)));
 }

@@ -47,6 +47,7 @@ pub(crate) fn joined(
         since: visit.since,
         upto,
         joined_from: Some(visit.since.unwrap_or(visit.membership.position)),
+        stay_end: None,
         group: view.is_joined(look.requester.user()).then_some(view.group()),
     };
     let slice = timeline::slice(look, source, stretch)?;

@@ -1,14 +1,18 @@
 //! Rooms that the user has left, or was removed from: the timeline up to her departure, and the
 //! state that belongs to it.
 //!
-//! Invariant: nothing that happened after the departure is told.
+//! Invariant: nothing that happened after the user's stay is told, but for what became of herself:
+//! who left may have been banned later.
 
 use std::sync::Arc;
 
-use proto::state::StateMap;
+use proto::{
+    number::{Position, RoomNumber},
+    state::StateMap,
+};
 use room::Event;
 use ruma::RoomId;
-use store::room::changes;
+use store::room::{changes, keys::member_key};
 
 use super::{
     Found, Look, Source,
@@ -18,7 +22,7 @@ use super::{
 use crate::{
     answer::{LeftRoom, Timeline, TimelineEvent},
     lazy::Known,
-    plan::Departure,
+    plan::{Departure, Stay},
 };
 
 /// What is told of a departure. None if the room's state does not name the user any more, so that
@@ -36,28 +40,37 @@ pub(crate) fn left(
     if !look.filter.rooms.matches(&id) {
         return Ok(None);
     }
-    if !departure.was_inside {
-        let timeline = only(look, event);
-        let account_data = extras.account_data.clone();
-        return Ok(Some(LeftRoom { id, timeline, state: Vec::new(), account_data }));
-    }
-    let (timeline, state) = inside(look, source, departure, &id, known)?;
+    let (timeline, state) = match departure.stay {
+        Some(stay) => inside(look, source, (departure, stay), &id, known)?,
+        None => only(look, &id, event),
+    };
     Ok(Some(LeftRoom { id, timeline, state, account_data: extras.account_data.clone() }))
 }
 
-/// The departure alone, which is all that somebody may see who was not in the room.
-fn only(look: &Look, event: Arc<Event>) -> Timeline {
+/// The departure alone, which is all that somebody may see who was not in the room. If it is not
+/// in the timeline, it is in the state.
+fn only(look: &Look, id: &RoomId, event: Arc<Event>) -> (Timeline, Vec<Arc<Event>>) {
+    let filter = &look.filter;
+    let is_wanted = !filter.timeline.is_nothing() && filter.timeline.matches(event.pdu());
+    let is_shown = is_wanted && filter.timeline_limit > 0;
+    let is_told = look.state.is_after() || !is_shown;
+    let state = is_told.then(|| Arc::clone(&event)).into_iter().collect();
     let membership = event.pdu().membership();
-    let events = vec![TimelineEvent { event, membership, transaction_id: None }];
+    let shown = is_shown.then_some(TimelineEvent { event, membership, transaction_id: None });
     let known = look.since.unwrap_or(look.next);
-    Timeline { events, limited: false, prev_batch: known.to_string() }
+    let timeline = Timeline {
+        events: shown.into_iter().collect(),
+        limited: is_wanted && !is_shown,
+        prev_batch: known.to_string(),
+    };
+    (timeline, state::wanted_events(look, id, state))
 }
 
-/// The room up to the departure.
+/// The room up to the stay's end, and the departure.
 fn inside(
     look: &Look,
     source: &mut Source<'_, '_>,
-    departure: &Departure,
+    (departure, stay): (&Departure, Stay),
     id: &RoomId,
     known: &mut Known,
 ) -> Found<(Timeline, Vec<Arc<Event>>)> {
@@ -67,26 +80,36 @@ fn inside(
         id,
         since: departure.since,
         upto,
-        joined_from: departure.since,
+        joined_from: departure.since.filter(|_| stay.is_whole),
+        stay_end: Some(stay.end),
         group: None,
     };
     let slice = timeline::slice(look, source, stretch)?;
     let since = departure.since.filter(|_| !departure.whole_state);
     let whole_from = || before(slice.shown.start.unwrap_or(upto));
     let after = since.unwrap_or_else(whole_from);
-    let moves = state::moves(look, source, departure.room, (after, upto))?.up_to_now();
+    let own = member_key(look.requester.user());
+    let moves = state::moves(look, source, departure.room, (after, upto))?.of_stay(stay.end, own);
     let is_whole = since.is_none() || look.filter.lazy.is_on();
-    let end = if is_whole { state_at(look, source, departure)? } else { StateMap::new() };
+    let mut end = StateMap::new();
+    if is_whole {
+        end = state_at(look, source, departure.room, stay.end)?;
+        end.extend(departure.membership.event.map(|event| (own, event)));
+    }
     let wanted = state::Wanted { room: departure.room, id, since, state: &end, heroes: &[] };
     let state = state::state(look, source, wanted, (&moves, &slice), known)?;
     Ok((slice.timeline, state))
 }
 
-/// The room's state when the user left it.
-fn state_at(look: &Look, source: &mut Source<'_, '_>, departure: &Departure) -> Found<StateMap> {
+/// A room's state at a position.
+fn state_at(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    room: RoomNumber,
+    position: Position,
+) -> Found<StateMap> {
     let snapshot = source.snapshot()?;
-    let position = departure.membership.position;
-    match changes::group_at(snapshot, departure.room, position)? {
+    match changes::group_at(snapshot, room, position)? {
         Some(group) => Ok(look.inner.parts.rooms.groups().map(snapshot, group)?),
         None => Ok(StateMap::new()),
     }

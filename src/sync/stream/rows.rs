@@ -22,8 +22,10 @@ pub(crate) struct Stretch<'a> {
     /// Up to here the client knows the room; none if it does not know it.
     pub(crate) since: Option<Position>,
     pub(crate) upto: Position,
-    /// From here on the reader was joined, without a break, up to `upto`.
+    /// From here on the reader was joined, without a break, up to the stay's end.
     pub(crate) joined_from: Option<Position>,
+    /// Where the reader's last stay ended; none for somebody who is there.
+    pub(crate) stay_end: Option<Position>,
     /// The room's current state, if `upto` is now.
     pub(crate) group: Option<StateGroup>,
 }

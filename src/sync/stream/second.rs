@@ -101,7 +101,7 @@ pub(crate) fn second(
     let mut extras = new_rooms(look, source, opened)?;
     for room in &opened.joined {
         let extras = extras.remove(&room.visit.room);
-        if room.visit.since.is_none() {
+        if room.visit.whole_state {
             newcomers.rooms.push(Arc::clone(&room.view));
         }
         let extras = extras.as_ref().unwrap_or(&room.extras);

@@ -1,8 +1,8 @@
 //! Which events of a timeline their reader may see, and what she was when they were sent
 //! (client-server API, "Room history visibility", `unsigned.membership`).
 //!
-//! Only readers who are joined, or were up to the stretch's end, ask here; so whatever is visible
-//! to those who join later is visible to them.
+//! Only readers who are or were in the room ask here. To those who left, what came after their stay
+//! is as to anybody else; their own removal and ban they see.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ pub(crate) struct Sight<'a> {
 impl<'a> Sight<'a> {
     pub(crate) fn new(look: &'a Look, stretch: Stretch<'a>) -> Self {
         let (user, sight) = (look.requester.user(), look.inner.parts.rooms.sight());
-        let eye = Eye::new(sight, Some(user), Membership::Join, None);
+        let now = if stretch.stay_end.is_some() { Membership::Leave } else { Membership::Join };
+        let eye = Eye::new(sight, Some(user), now, stretch.stay_end);
         Self { look, stretch, own: member_key(user), eye }
     }
 
@@ -49,12 +50,14 @@ impl<'a> Sight<'a> {
         Ok(seen)
     }
 
-    /// The reader's membership at an event of a stay that did not end, where the state before the
+    /// The reader's membership at an event of a stay without a break, where the state before the
     /// event can only be the room's own: nobody needs to look into it. Other servers' events may
     /// stand beside the room's history.
     fn at_once(&self, event: &Event) -> Option<Membership> {
         let position = u64::try_from(event.place?.position).ok()?;
-        let within = self.stretch.joined_from.is_some_and(|from| position > from.0);
+        let Stretch { joined_from, stay_end, .. } = self.stretch;
+        let within = joined_from.is_some_and(|from| position > from.0)
+            && stay_end.is_none_or(|end| position <= end.0);
         let is_local = self.look.inner.parts.rooms.is_local(event.pdu().sender());
         let is_current = event.group.is_some() && event.group == self.stretch.group;
         let is_certain = within && (is_local || is_current) && event.key != Some(self.own);

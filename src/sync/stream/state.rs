@@ -56,8 +56,9 @@ pub(crate) struct Moves {
 }
 
 impl Moves {
-    /// The moves of a state that nothing was added to after the answer's end.
-    pub(crate) fn up_to_now(mut self) -> Self {
+    /// The moves up to the end of a stay, and those of one key after it.
+    pub(crate) fn of_stay(mut self, end: Position, own: StateKeyNumber) -> Self {
+        self.now.retain(|step| step.position <= end || step.key == own);
         self.later.clear();
         self
     }
@@ -185,7 +186,11 @@ fn add_members(
 }
 
 /// Leaves out what the filter does not want.
-fn wanted_events(look: &Look, room: &RoomId, mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+pub(crate) fn wanted_events(
+    look: &Look,
+    room: &RoomId,
+    mut events: Vec<Arc<Event>>,
+) -> Vec<Arc<Event>> {
     let filter = &look.filter.state;
     if !filter.matches_room(room) {
         return Vec::new();
@@ -207,10 +212,11 @@ fn note_members<'e>(
     }
 }
 
-/// Who joined by one of these moves.
+/// Who joined by these moves and is still there.
 pub(crate) fn newcomers(source: &mut Source<'_, '_>, moves: &Moves) -> Found<Vec<OwnedUserId>> {
     let members = moves.now.iter().filter(|step| key_user(step.key).is_some());
-    let numbers = members.filter_map(|step| step.new).collect::<Vec<_>>();
+    let newest = members.map(|step| (step.key, step.new)).collect::<BTreeMap<_, _>>();
+    let numbers = newest.into_values().flatten().collect::<Vec<_>>();
     let events = source.events(&numbers)?;
     let joined = events.iter().filter(|event| event.pdu().membership() == Some(Membership::Join));
     let user = |event: &Arc<Event>| OwnedUserId::try_from(event.pdu().state_key()?).ok();

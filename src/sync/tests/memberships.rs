@@ -4,6 +4,7 @@ use ruma::api::client::room::create_room::v3::RoomPreset;
 use serde_json::{Value, json};
 
 use super::world::{World, each_world, joined, left, shorts, state, timeline};
+use crate::StateSection;
 
 const WITH_LEFT: &str = r#"{"room": {"include_leave": true, "timeline": {"limit": 20}}}"#;
 
@@ -198,6 +199,94 @@ async fn who_is_removed_hears_of_it() {
         assert!(timeline(left(&answer, &kicked)).len() > 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_is_banned_after_leaving_sees_nothing_of_the_time_between() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let mut bob = world.register("bob").await;
+        let (banned, back) = (alice.create().await, alice.create().await);
+        for room in [&banned, &back] {
+            bob.join(room).await;
+        }
+        bob.sync().await;
+        let topic = |topic: &str| json!({"topic": topic});
+        for room in [&banned, &back] {
+            alice.set_state(room, "m.room.topic", topic("before")).await;
+            bob.leave(room).await;
+            alice.say(room, "after").await;
+            alice.set_state(room, "m.room.topic", topic("after")).await;
+            alice
+                .set_state(
+                    room,
+                    "m.room.history_visibility",
+                    json!({"history_visibility": "joined"}),
+                )
+                .await;
+        }
+        bob.join(&back).await;
+        bob.leave(&back).await;
+        for room in [&banned, &back] {
+            alice.say(room, "later").await;
+            alice.set_state(room, "org.example.later", json!({})).await;
+            alice.ban(&bob, room).await;
+        }
+        let limits = [(1, false), (1, true), (50, false), (50, true)];
+        for (limit, full_state) in limits {
+            let filter = json!({"room": {"timeline": {"limit": limit}}});
+            let client = bob.clone().with_filter(filter);
+            let mut request = client.request();
+            request.full_state = full_state;
+            let answer = client.ask(request).await.unwrap();
+            let told = left(&answer, &banned);
+            let all = ["topic|", "leave bob", "ban bob"];
+            assert_eq!(timeline(told), all[all.len().saturating_sub(limit)..], "{told}");
+            assert!(!told.to_string().contains("later"), "{told}");
+            assert!(!told.to_string().contains("after"), "{told}");
+            assert_eq!(state(told).contains(&"topic|".to_owned()), limit == 1);
+
+            let told = left(&answer, &back);
+            assert_eq!(timeline(told).last().unwrap(), "ban bob", "{told}");
+            assert!(!told.to_string().contains("later"), "{told}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_invitation_is_filtered_and_told_as_state() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let room = alice.create_with(RoomPreset::PrivateChat, |_| ()).await;
+        let mut bob = bob.clone();
+        bob.sync().await;
+        alice.invite(&bob, &room).await;
+        bob.leave(&room).await;
+        let nothing = [] as [&str; 0];
+        for (filter, shown, told, limited) in [
+            (json!({}), &["leave bob"][..], &nothing[..], false),
+            (json!({"limit": 0}), &nothing, &["leave bob"], true),
+            (json!({"types": ["m.room.message"]}), &nothing, &["leave bob"], false),
+        ] {
+            let filter = json!({"room": {"timeline": filter}});
+            let mut client = bob.clone().with_filter(filter);
+            let answer = client.peek().await;
+            let answer = left(&answer, &room);
+            assert_eq!((timeline(answer), state(answer)), (owned(shown), owned(told)), "{answer}");
+            assert_eq!(answer["timeline"]["limited"], limited);
+            client.state = StateSection::After;
+            let answer = client.peek().await;
+            let after = shorts(&left(&answer, &room)["state_after"]);
+            assert_eq!(after, ["leave bob"], "{answer}");
+        }
+    })
+    .await;
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// A room that bob has left, and in which things went on.
