@@ -13,7 +13,7 @@
 //! there are none; an `[egress]` of another server is refused.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +22,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::{
     BROKER_SOCKET, Credentials, Entry, Environment, Problem, Problems, Source, fragment, layer,
     reader::{Context, Found, Reader},
+    regular::open_at_once,
     secret::SecretPlaces,
     section::{
         egress::{self, Egress},
@@ -106,7 +107,7 @@ pub fn load_egress(source: &Source, environment: &Environment) -> Result<EgressC
 /// matter.
 fn is_forbidden(path: &Path) -> bool {
     let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-    fs::File::open(path).is_err_and(denied) && access(path, AccessFlags::R_OK).is_err()
+    open_at_once(path).is_err_and(denied) && access(path, AccessFlags::R_OK).is_err()
 }
 
 /// Keys of `[egress]` that the broker does not read, or may be unable to, because not every user

@@ -1,7 +1,7 @@
 //! One configuration file: TOML in, a tree with origins out. Syntax errors are all reported, not
 //! only the first.
 
-use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use toml::{
     Spanned,
@@ -10,6 +10,7 @@ use toml::{
 
 use crate::{
     problem::Problem,
+    regular,
     tree::{Node, Origin, SourceFile, Table, Value},
 };
 
@@ -29,11 +30,10 @@ pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> Table {
 }
 
 fn open(path: &Path) -> Result<(SourceFile, String), String> {
-    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if metadata.is_dir() {
-        return Err("it is a directory".to_owned());
+    if regular::is_null(path) {
+        return Ok((SourceFile { path: path.to_owned(), world_readable: true }, String::new()));
     }
+    let (mut file, metadata) = regular::open_regular(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::credential::Credentials;
+use crate::{credential::Credentials, regular::open_regular};
 
 /// Largest secret that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -101,16 +101,13 @@ fn is_open(metadata: &fs::Metadata) -> bool {
 /// What a file holds, as far as it tells the file from another; none if it cannot be read.
 pub(crate) fn contents(path: &Path) -> Option<Secret> {
     let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    let (file, _) = open_regular(path).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(Secret::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn read(path: &Path) -> Result<Secret, String> {
-    let file = fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
+    let (file, metadata) = open_regular(path).map_err(|error| error.to_string())?;
     if is_open(&metadata) {
         return Err("every user can read it; take that right away (chmod o-r)".to_owned());
     }

@@ -36,8 +36,8 @@ fn failure(verb: &str, path: &Path, error: &dyn std::error::Error) -> Failure {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & OTHERS != 0 {
+    let (file, metadata) = config::open_regular(path)?;
+    if metadata.permissions().mode() & OTHERS != 0 {
         return Err(io::Error::other("every user can reach it; take that right away (chmod o=)"));
     }
     io::read_to_string(file)

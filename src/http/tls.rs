@@ -4,13 +4,16 @@
 //! was in force before; connections that are open keep theirs.
 
 use std::{
-    io,
+    fs::OpenOptions,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
+use nix::fcntl::OFlag;
 use rustls::{
     CertificateError, InconsistentKeys, RootCertStore, ServerConfig,
     client::verify_server_cert_signed_by_trust_anchor,
@@ -50,7 +53,7 @@ impl Certificate {
     /// Reads and checks both files; `now` is what the validity is checked against.
     pub fn read(files: &TlsFiles, now: SystemTime) -> Result<Self, Error> {
         let chain = read_chain(&files.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&files.private_key)
+        let key = PrivateKeyDer::from_pem_slice(&read_file(&files.private_key)?)
             .map_err(|error| pem_error(&files.private_key, error, "private key"))?;
         let leaf = chain[0].clone();
         check_time(&files.certificate, &leaf, now)?;
@@ -99,9 +102,24 @@ impl Tls {
     }
 }
 
+/// Reads a regular file. Another kind of file might not come to an end, or hold whoever opens it
+/// until somebody writes.
+fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    let mut file = file.map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let chain = CertificateDer::pem_slice_iter(&read_file(path)?)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| pem_error(path, error, "certificate"))?;
     if chain.is_empty() {
         return Err(pem_error(path, PemError::NoItemsFound, "certificate"));
@@ -127,7 +145,6 @@ fn server_config(
 fn pem_error(path: &Path, error: PemError, what: &str) -> Error {
     let path = path.to_owned();
     match error {
-        PemError::Io(source) => Error::File { path, source },
         PemError::NoItemsFound => Error::Pem { path, reason: format!("no PEM {what} in the file") },
         other => Error::Pem { path, reason: format!("no usable PEM {what}: {other}") },
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::{sys::stat::Mode, unistd::mkfifo};
+
 use super::*;
 use crate::{Limits, testing::*};
 
@@ -148,6 +150,17 @@ fn unusable_files_are_named() {
     assert!(message.contains("cannot read") && message.contains("missing.pem"), "{message}");
     let message = refused(&TlsFiles { private_key: missing, ..files.clone() });
     assert!(message.contains("cannot read") && message.contains("missing.pem"), "{message}");
+
+    // Nobody waits for what somebody may write into it.
+    let fifo = directory.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    for files in [
+        TlsFiles { certificate: fifo.clone(), ..files.clone() },
+        TlsFiles { private_key: fifo, ..files.clone() },
+    ] {
+        let message = refused(&files);
+        assert!(message.contains("/fifo: it is no regular file"), "{message}");
+    }
 
     // The two files in each other's place.
     let swapped =

@@ -80,7 +80,7 @@ fn a_password_file_that_cannot_be_used_is_named_with_the_reason() {
     refused("every user can read it; take that right away (chmod o-r)");
     std::fs::remove_file(pair.machine.path("database-password")).unwrap();
     std::fs::create_dir(pair.machine.path("database-password")).unwrap();
-    refused("it is no regular file");
+    refused("it is a directory");
 }
 
 /// The file is read with the rest of the configuration, and where the database is cannot change

@@ -1,16 +1,21 @@
 //! A service manager in small: it starts the program, hears what it is told and waits for it.
 
 use std::{
-    io::ErrorKind,
-    os::unix::net::UnixDatagram,
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read},
+    os::unix::{fs::OpenOptionsExt, net::UnixDatagram},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+    fcntl::OFlag,
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::{Pid, mkfifo},
 };
 
 use crate::machine::Machine;
@@ -38,10 +43,10 @@ impl<'a> Manager<'a> {
     /// Starts a command as the service.
     pub(crate) fn of(machine: &'a Machine, mut command: Command) -> Self {
         let path = machine.path("notify");
-        let _ = std::fs::remove_file(&path);
+        let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
         let log = machine.path("log");
-        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let log = File::options().create(true).append(true).open(log).unwrap();
         command.env("NOTIFY_SOCKET", path);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { machine, socket, child }
@@ -113,6 +118,52 @@ impl<'a> Manager<'a> {
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code()
+    }
+}
+
+/// A log that is read only when this is told to, so that whoever has much to tell waits.
+pub(crate) struct SlowLog(File);
+
+impl SlowLog {
+    /// One that a command of [`Self::command`] writes to.
+    pub(crate) fn of(machine: &Machine) -> Self {
+        let path = machine.path("slow-log");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        // Opened for both, so that it is opened at once and never ends.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        Self(options.open(path).unwrap())
+    }
+
+    /// The server with this log.
+    pub(crate) fn command(machine: &Machine) -> Command {
+        let config = machine.text("homeserver.toml");
+        let script = "exec \"$@\" 2>slow-log";
+        let arguments = ["-c", script, "sh", BINARY, "serve", "-c", config.as_str()];
+        machine.command(Path::new("sh"), &arguments)
+    }
+
+    /// Writes a fragment that a reload takes long to tell of, for its line does not fit into the
+    /// log, and has it read. The reload goes on until the log is read.
+    pub(crate) fn begin_reload(&mut self, machine: &Machine, manager: &Manager<'_>, round: u8) {
+        const KEY: &str = "ip_range_denylist";
+        let ranges = format!("\"10.{round}.0.0/16\", ").repeat(20_000);
+        machine.write("conf.d/10.toml", &format!("[egress]\n{KEY} = [{ranges}]\n"), 0o600);
+        self.read();
+        manager.signal(Signal::SIGHUP);
+        let (start, mut told, mut piece) = (Instant::now(), Vec::new(), [0; 256]);
+        while !String::from_utf8_lossy(&told).contains(KEY) {
+            assert!(start.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&told));
+            match self.0.read(&mut piece) {
+                Ok(length) => told.extend_from_slice(&piece[..length]),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Reads what is there.
+    pub(crate) fn read(&mut self) {
+        while self.0.read(&mut [0; 4096]).is_ok() {}
     }
 }
 

@@ -14,8 +14,8 @@ use nix::{
 
 use crate::{
     egress::command,
-    machine::{Machine, Ran},
-    manager::Manager,
+    machine::{Machine, Ran, SECRET},
+    manager::{Manager, SlowLog},
 };
 
 /// `EX_CONFIG`.
@@ -130,15 +130,13 @@ fn the_verdict_is_not_of_a_reload_under_way() {
     /// The time in which the question is surely there; a late one would find the same answer.
     const ASKING: Duration = Duration::from_millis(200);
     let machine = Machine::new();
-    let mut server = machine.serve();
-    let (socket, slow) = (machine.text("admin.sock"), machine.path("conf.d/20.toml"));
-    for _ in 0..3 {
-        machine.write("conf.d/10.toml", "[limits]\nstreams = 100\n", 0o600);
-        mkfifo(&slow, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-        server.signal(Signal::SIGHUP);
-        // That reload goes on until this is closed. What it has read already is good.
-        let writer = fs::File::options().write(true).open(&slow).unwrap();
-        fs::remove_file(&slow).unwrap();
+    let mut log = SlowLog::of(&machine);
+    let mut manager = Manager::of(&machine, SlowLog::command(&machine));
+    manager.until("READY=1\n");
+    let socket = machine.text("admin.sock");
+    for round in 0..3 {
+        // What it has read already is good.
+        log.begin_reload(&machine, &manager, round);
         machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
         thread::scope(|scope| {
             let verdict = scope.spawn(|| machine.run(&["reload", "--socket", &socket]));
@@ -147,13 +145,41 @@ fn the_verdict_is_not_of_a_reload_under_way() {
                 thread::park_timeout(ASKING);
             }
             assert!(!verdict.is_finished());
-            drop(writer);
+            while !verdict.is_finished() {
+                log.read();
+                // A manager that does not listen stops its services.
+                manager.hear(Duration::from_millis(1));
+            }
             let ran = verdict.join().unwrap();
             assert_eq!(ran.status, Some(1), "{ran:?}");
             assert!(ran.errors.contains("10.toml:1: "), "{ran:?}");
         });
     }
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_waited_for_by_nobody() {
+    let machine = Machine::new();
+    let manager = Manager::ready(&machine, &[]);
+    let refused = |name: &str, told: &str| {
+        let path = machine.path(name);
+        let _ = fs::remove_file(&path);
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let reason = format!("{told} {}: it is no regular file", path.display());
+        for command in [&["config", "check"][..], &["serve"]] {
+            let ran = machine.run_configured(command);
+            assert!(ran.failed(BAD_CONFIGURATION).contains(&reason), "{ran:?}");
+        }
+        let (status, _) = manager.reload();
+        assert!(status.contains(&reason), "{status}");
+        fs::remove_file(&path).unwrap();
+    };
+    machine.write("conf.d/10.toml", "", 0o600);
+    refused("conf.d/10.toml", "cannot read");
+    refused("secret", "cannot take");
+    machine.write("secret", SECRET, 0o600);
+    assert!(!manager.reload().0.contains("REFUSED"));
 }
 
 #[test]

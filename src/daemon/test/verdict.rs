@@ -10,13 +10,10 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::{signal::Signal, stat::Mode};
-use nix::unistd::mkfifo;
-
 use crate::{
     egress,
     machine::{Machine, Ran},
-    manager::Manager,
+    manager::{Manager, SlowLog},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_matrix-homeserver");
@@ -92,15 +89,15 @@ fn heard(manager: &Manager<'_>) -> Vec<String> {
 fn a_reload_under_way_does_not_answer_the_command() {
     const ASKING: Duration = Duration::from_millis(200);
     let machine = machine();
-    let mut manager = start(&machine);
-    let (process, slow) = (manager.child.id(), machine.path("conf.d/20.toml"));
-    for _ in 0..3 {
-        machine.write("conf.d/10.toml", "[limits]\nstreams = 100\n", 0o600);
-        mkfifo(&slow, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-        manager.signal(Signal::SIGHUP);
-        // That reload goes on until this is closed. What it has read already is good.
-        let writer = fs::File::options().write(true).open(&slow).unwrap();
-        fs::remove_file(&slow).unwrap();
+    let mut log = SlowLog::of(&machine);
+    let mut server = SlowLog::command(&machine);
+    server.env("RUNTIME_DIRECTORY", machine.path("runtime"));
+    let mut manager = Manager::of(&machine, server);
+    manager.until("READY=1\n");
+    let process = manager.child.id();
+    for round in 0..3 {
+        // What it has read already is good.
+        log.begin_reload(&machine, &manager, round);
         machine.write("conf.d/10.toml", "colour = 1\n", 0o600);
         thread::scope(|scope| {
             let ran = scope.spawn(|| reload(&machine, process));
@@ -109,13 +106,15 @@ fn a_reload_under_way_does_not_answer_the_command() {
             }
             // Now the signal is sent, too; were it not, the answer would be the same.
             thread::park_timeout(ASKING);
-            drop(writer);
+            while !ran.is_finished() {
+                log.read();
+                // A manager that does not listen stops its services.
+                manager.hear(Duration::from_millis(1));
+            }
             let ran = ran.join().unwrap();
             assert_eq!(ran.status, Some(1), "{ran:?}");
             assert!(ran.errors.contains("10.toml:1: "), "{ran:?}");
         });
-        // A manager that does not listen stops its services.
-        heard(&manager);
     }
     assert_eq!(manager.stop(), Some(0));
 }
