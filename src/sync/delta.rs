@@ -28,8 +28,8 @@ struct Course {
     /// Where it stood when the timeline began.
     at_start: Option<EventNumber>,
     last_new: Option<EventNumber>,
-    /// Whether the timeline shows an event of this key.
-    is_shown: bool,
+    /// The last event of this key that the timeline shows.
+    shown: Option<EventNumber>,
 }
 
 type Delta = BTreeMap<StateKeyNumber, EventNumber>;
@@ -41,7 +41,7 @@ fn courses(moves: &[Move], shown: &Shown) -> BTreeMap<StateKeyNumber, Course> {
             first_old: step.old,
             at_start: step.old,
             last_new: step.old,
-            is_shown: false,
+            shown: None,
         });
         let in_timeline = step.new.is_some_and(|new| shown.state.contains(&new));
         let before = shown.start.is_none_or(|start| step.position < start);
@@ -49,7 +49,7 @@ fn courses(moves: &[Move], shown: &Shown) -> BTreeMap<StateKeyNumber, Course> {
             course.at_start = step.new;
         }
         course.last_new = step.new;
-        course.is_shown |= in_timeline;
+        course.shown = step.new.filter(|_| in_timeline).or(course.shown);
     }
     courses
 }
@@ -57,8 +57,16 @@ fn courses(moves: &[Move], shown: &Shown) -> BTreeMap<StateKeyNumber, Course> {
 impl Course {
     /// What the client needs before it applies the timeline.
     fn before(&self) -> Option<EventNumber> {
-        if self.is_shown { self.at_start } else { self.last_new }
+        if self.shown.is_some() { self.at_start } else { self.last_new }
     }
+}
+
+/// The shown events of keys that moved on out of sight: a client that applies the timeline would end
+/// with them. So no timeline can have them that the state is told before.
+pub(crate) fn overtaken(moves: &[Move], shown: &Shown) -> HashSet<EventNumber> {
+    let courses = courses(moves, shown).into_values();
+    let overtaken = courses.filter(|course| course.shown != course.last_new);
+    overtaken.filter_map(|course| course.shown).collect()
 }
 
 /// What changed up to the timeline's start, and what changed after it without being in the

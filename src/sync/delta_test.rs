@@ -87,3 +87,25 @@ fn the_whole_state_at_the_start() {
     assert_eq!(pairs(whole_before(&now, &moves, &shown(7, &[12]))), [(1, 11), (2, 20), (3, 30)]);
     assert_eq!(pairs(whole_before(&now, &moves, &Shown::default())), [(1, 12), (2, 20), (3, 30)]);
 }
+
+#[test]
+fn what_moved_on_out_of_sight_is_overtaken() {
+    let numbers = |moves: &[Move], shown: &Shown| {
+        let mut numbers = overtaken(moves, shown).iter().map(|event| event.0).collect::<Vec<_>>();
+        numbers.sort_unstable();
+        numbers
+    };
+    // Key 1 moves on in sight, key 2 out of sight, key 3 goes back to what it was.
+    let moves = [
+        step(5, 1, 10, 11),
+        step(6, 2, 0, 20),
+        step(7, 1, 11, 12),
+        step(8, 2, 20, 21),
+        step(9, 3, 30, 31),
+        step(10, 3, 31, 30),
+    ];
+    assert_eq!(numbers(&moves, &shown(5, &[11, 20, 12, 31])), [20, 31]);
+    assert_eq!(numbers(&moves, &shown(5, &[11, 20, 12, 21])), [] as [i64; 0]);
+    // What the timeline does not show cannot mislead.
+    assert_eq!(numbers(&moves, &Shown::default()), [] as [i64; 0]);
+}

@@ -55,6 +55,7 @@ pub(crate) fn joined(
     let since = visit.since.filter(|_| !visit.whole_state);
     let after = since.unwrap_or_else(whole_from);
     let moves = state::moves(look, source, visit.room, (after, upto))?;
+    let slice = timeline::without_overtaken(look, source, stretch, (slice, &moves.now))?;
     if visit.since.is_some() {
         newcomers.extend(state::newcomers(source, &moves)?);
     }

@@ -90,6 +90,7 @@ fn inside(
     let after = since.unwrap_or_else(whole_from);
     let own = member_key(look.requester.user());
     let moves = state::moves(look, source, departure.room, (after, upto))?.of_stay(stay.end, own);
+    let slice = timeline::without_overtaken(look, source, stretch, (slice, &moves.now))?;
     let is_whole = since.is_none() || look.filter.lazy.is_on();
     let mut end = StateMap::new();
     if is_whole {

@@ -3,13 +3,17 @@
 //!
 //! Invariant: what is shown is a gapless end of the room's order of arrival, but for events that
 //! the filter or the history visibility keeps out; where more came than the limit allows, `limited`
-//! says so and `prev_batch` leads there.
+//! says so and `prev_batch` leads there. It says so as well to whoever left and came back, since
+//! what is shown may be what the client has already.
 
 use std::{collections::HashMap, sync::Arc};
 
 use proto::number::{EventNumber, RoomNumber};
-use room::{PageToken, Place};
-use store::{room::txns, sync::places};
+use room::{Event, Membership, PageToken, Place};
+use store::{
+    room::txns,
+    sync::{moves::Move, places},
+};
 
 use super::{
     Found, Look, Missing, Source,
@@ -18,7 +22,7 @@ use super::{
 };
 use crate::{
     answer::{Timeline, TimelineEvent},
-    delta::Shown,
+    delta::{Shown, overtaken},
 };
 
 /// Rows of one room that are looked at for one answer; a filter that lets fewer pass gets a limited
@@ -58,6 +62,24 @@ pub(crate) fn slice(
     picked.reverse();
     add_transactions(look, source, &rows.read, &mut picked)?;
     finish(look, source, stretch, (picked, is_cut))
+}
+
+/// Begins the timeline later where it would mislead a client that is told the state before it: it
+/// has state events that something out of sight has replaced, as happens to whoever was away.
+pub(crate) fn without_overtaken(
+    look: &Look,
+    source: &mut Source<'_, '_>,
+    stretch: Stretch<'_>,
+    (slice, moves): (Slice, &[Move]),
+) -> Found<Slice> {
+    let overtaken = overtaken(moves, &slice.shown);
+    let mut events = slice.timeline.events;
+    let last = events.iter().rposition(|one| overtaken.contains(&one.event.number()));
+    let Some(last) = last.filter(|_| !look.state.is_after()) else {
+        return Ok(Slice { timeline: Timeline { events, ..slice.timeline }, ..slice });
+    };
+    events.drain(..=last);
+    finish(look, source, stretch, (events, true))
 }
 
 /// Whether any event of the room can be in the timeline.
@@ -115,7 +137,8 @@ fn finish(
     // its very first event.
     let begins =
         events.first().is_some_and(|first| first.event.pdu().is_state_of("m.room.create", ""));
-    let is_new = stretch.since.is_none() && is_wanted(look, stretch) && !begins;
+    let is_gap = !begins || was_here(look, &events);
+    let is_new = stretch.since.is_none() && is_wanted(look, stretch) && is_gap;
     let limited = is_cut || is_new;
     let prev_batch = match (first, look.since, stretch.since) {
         (Some(first), ..) if limited || begins => {
@@ -130,6 +153,20 @@ fn finish(
     let shown =
         Shown { start: first.map(position), state: state.map(|event| event.number()).collect() };
     Ok(Slice { timeline: Timeline { events, limited, prev_batch }, shown })
+}
+
+/// Whether the reader joined the room before the token, so that the client may have some of this.
+fn was_here(look: &Look, events: &[TimelineEvent]) -> bool {
+    let me = look.requester.user_id().as_str();
+    let is_early = |event: &Event| {
+        let place = event.place.map(position);
+        place.is_some_and(|place| look.since.is_some_and(|since| place <= since.position))
+    };
+    events.iter().map(|one| &*one.event).any(|event| {
+        event.pdu().is_state_of("m.room.member", me)
+            && event.pdu().membership() == Some(Membership::Join)
+            && is_early(event)
+    })
 }
 
 /// Whether the first event came from a user of this server, and so after all events that were here.

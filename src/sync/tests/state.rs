@@ -112,3 +112,65 @@ async fn clients_end_with_the_rooms_state_whatever_their_limits() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_was_away_ends_with_the_rooms_state_whatever_she_may_see() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let room = alice.create().await;
+        let hidden = json!({"history_visibility": "joined"});
+        alice.set_state(&room, "m.room.history_visibility", hidden).await;
+        bob.join(&room).await;
+        let clients = [0, 1, 2, 4, 50].map(|limit| {
+            let mut client = bob.clone();
+            client.filter = json!({"room": {"timeline": {"limit": limit}}});
+            (client, Idea::new())
+        });
+        let mut clients = Vec::from(clients);
+        for round in 0..4 {
+            alice.set_state(&room, "m.room.topic", json!({"topic": round})).await;
+            alice.say(&room, "in sight").await;
+            if round > 0 {
+                bob.leave(&room).await;
+                alice.set_state(&room, "m.room.topic", json!({"topic": "unseen"})).await;
+                bob.join(&room).await;
+            }
+            if round > 1 {
+                alice.set_state(&room, "m.room.name", json!({"name": round})).await;
+            }
+            let truth = truth(&bob, &room).await;
+            for (client, idea) in &mut clients {
+                let answer = client.sync().await;
+                let told = joined(&answer, &room);
+                learn(idea, &told["state"]);
+                learn(idea, &told["timeline"]);
+                assert_eq!(*idea, truth, "{} {told}", client.filter);
+                // What she has already may come again, and what is shown begins anew.
+                assert!(round == 0 || told["timeline"]["limited"] == true, "{told}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_back_is_told_that_what_is_shown_begins_anew() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let filter = json!({"room": {"timeline": {"limit": 50}}});
+        let mut bob = world.register("bob").await.with_filter(filter);
+        let room = alice.create().await;
+        bob.sync().await;
+        bob.join(&room).await;
+        let answer = bob.sync().await;
+        let all = timeline(joined(&answer, &room));
+        assert_eq!(joined(&answer, &room)["timeline"]["limited"], false, "{all:?}");
+        bob.leave(&room).await;
+        bob.join(&room).await;
+        let answer = bob.sync().await;
+        assert_eq!(timeline(joined(&answer, &room))[..all.len()], all);
+        assert_eq!(joined(&answer, &room)["timeline"]["limited"], true);
+    })
+    .await;
+}
