@@ -95,14 +95,14 @@ impl Inner {
             if let Some(waiter) = self.notifier.find(user) {
                 return Ok(waiter);
             }
-            self.notifier.begin(user, requester.user_id());
+            let begun = self.notifier.begin(user, requester.user_id());
             let rooms = self.parts.rooms.memberships(user).await?;
             let memberships = rooms
                 .values()
                 .map(|room| (room.room, Membership::from(&**room)))
                 .collect::<Memberships>();
             let newest = memberships.values().map(|membership| membership.position).max();
-            self.notifier.complete(user, memberships);
+            self.notifier.complete(user, begun, memberships);
             // What was read may be ahead of what has been published.
             let newest = newest.unwrap_or_default();
             self.notifier.reach(newest, self.parts.store.log()).await;

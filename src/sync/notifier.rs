@@ -69,6 +69,8 @@ struct Entry {
     /// False while the memberships are being read.
     loaded: bool,
     used: u64,
+    /// Tells it from another entry of the same user.
+    begun: u64,
 }
 
 /// What a user's requests wait on.
@@ -229,29 +231,35 @@ impl Notifier {
     }
 
     /// Begins to follow a user whose memberships are read next; changes from now on are not missed.
-    pub(crate) fn begin(&self, user: UserNumber, user_id: &UserId) {
+    /// Says what to call [`Self::complete`] with.
+    pub(crate) fn begin(&self, user: UserNumber, user_id: &UserId) -> u64 {
         let mut inner = self.inner.lock();
         inner.make_room();
         inner.clock += 1;
+        let begun = inner.clock;
+        if let Some(entry) = inner.users.get(&user) {
+            return entry.begun;
+        }
         let entry = Entry {
             user_id: user_id.to_owned(),
             waiter: Arc::default(),
             memberships: Memberships::new(),
             loaded: false,
-            used: inner.clock,
+            used: begun,
+            begun,
         };
-        if let std::collections::hash_map::Entry::Vacant(vacant) = inner.users.entry(user) {
-            vacant.insert(entry);
-            inner.numbers.insert(user_id.to_owned(), user);
-        }
+        inner.users.insert(user, entry);
+        inner.numbers.insert(user_id.to_owned(), user);
+        begun
     }
 
-    /// Completes what [`Self::begin`] began. What was heard meanwhile is newer than what was read.
-    pub(crate) fn complete(&self, user: UserNumber, read: Memberships) {
+    /// Completes what [`Self::begin`] began, unless it was given up meanwhile. What was heard
+    /// meanwhile is newer than what was read.
+    pub(crate) fn complete(&self, user: UserNumber, begun: u64, read: Memberships) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let Some(entry) = inner.users.get_mut(&user) else { return };
-        if entry.loaded {
+        if entry.loaded || entry.begun != begun {
             return;
         }
         let head = inner.recent.head();

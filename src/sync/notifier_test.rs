@@ -18,10 +18,10 @@ fn notifier() -> Notifier {
 /// Has a user come who is joined to these rooms.
 fn come(notifier: &Notifier, user: UserNumber, rooms: &[RoomNumber]) -> Arc<Waiter> {
     let user_id = if user == ALICE { user_id!("@user1:example.org") } else { user_id!("@bob:x") };
-    notifier.begin(user, user_id);
+    let begun = notifier.begin(user, user_id);
     let joined =
         Membership { state: State::Join, position: Position(5), event: Some(EventNumber(5)) };
-    notifier.complete(user, rooms.iter().map(|room| (*room, joined)).collect());
+    notifier.complete(user, begun, rooms.iter().map(|room| (*room, joined)).collect());
     notifier.find(user).unwrap()
 }
 
@@ -105,7 +105,7 @@ fn an_invitation_is_news() {
 #[test]
 fn what_is_heard_while_memberships_are_read_is_newer() {
     let notifier = notifier();
-    notifier.begin(ALICE, user_id!("@user1:example.org"));
+    let begun = notifier.begin(ALICE, user_id!("@user1:example.org"));
     assert!(notifier.find(ALICE).is_none());
     publish(&notifier, &[membership(11, ROOM.0, ALICE.0, "leave")]);
     let read = |position| Membership {
@@ -113,7 +113,7 @@ fn what_is_heard_while_memberships_are_read_is_newer() {
         position: Position(position),
         event: Some(EventNumber(1)),
     };
-    notifier.complete(ALICE, [(ROOM, read(5)), (OTHER, read(6))].into_iter().collect());
+    notifier.complete(ALICE, begun, [(ROOM, read(5)), (OTHER, read(6))].into_iter().collect());
     let standing = notifier.standing(ALICE, None).unwrap();
     assert_eq!(standing.memberships.get(&ROOM).unwrap().state, State::Leave);
     assert_eq!(standing.memberships.get(&OTHER).unwrap().state, State::Join);
@@ -179,4 +179,21 @@ fn who_has_not_synced_for_longest_makes_room() {
     assert!(notifier.find(UserNumber(3)).is_some());
     assert_eq!(notifier.inner.lock().rooms[&ROOM].len(), 3);
     drop(alice);
+}
+
+#[test]
+fn what_was_read_for_an_entry_that_is_gone_does_not_count() {
+    let notifier = notifier();
+    let user_id = user_id!("@user1:example.org");
+    let slow = notifier.begin(ALICE, user_id);
+    // Everything is forgotten while her rooms are being read, and she comes again.
+    notifier.inner.lock().start_anew(Position(11));
+    let quick = notifier.begin(ALICE, user_id);
+    let joined =
+        Membership { state: State::Join, position: Position(5), event: Some(EventNumber(5)) };
+    notifier.complete(ALICE, slow, [(ROOM, joined)].into_iter().collect());
+    assert!(notifier.find(ALICE).is_none());
+    assert_eq!(notifier.begin(ALICE, user_id), quick, "she is still expected");
+    notifier.complete(ALICE, quick, Memberships::new());
+    assert!(notifier.standing(ALICE, None).unwrap().memberships.is_empty());
 }
