@@ -353,6 +353,9 @@ impl Accounts {
         let user = self.inner.context.load_user(user_id).await?;
         let hash = self.hash(new_password).await?;
         let (sessions, keep) = (self.inner.sessions.clone(), keep.map(ToOwned::to_owned));
+        if logout_devices {
+            sessions.thin_out(user, keep.as_deref()).await?;
+        }
         let unknown = user_id.to_owned();
         let work = move |txn: &mut WriteTxn<'_>| {
             if !rows::set_password(txn, user, Some(&hash))? {

@@ -23,6 +23,7 @@ impl Accounts {
     pub async fn deactivate(&self, user_id: &UserId, erase: bool) -> Result<(), Error> {
         let context = &self.inner.context;
         let user = context.load_user(user_id).await?;
+        self.inner.sessions.thin_out(user, None).await?;
         let (accounts, wanted) = (self.clone(), user_id.to_owned());
         let now_ms = context.now_ms();
         let work = move |txn: &mut WriteTxn<'_>| {

@@ -127,6 +127,30 @@ impl Sessions {
         Ok(())
     }
 
+    /// Deletes the oldest devices, but never one, until a single change can delete the rest with
+    /// [`Self::delete_all`]. What ends them all begins with this; if it gets no further, the user
+    /// has to ask again and can, as her own session is still there.
+    pub(crate) async fn thin_out(
+        &self,
+        user: UserNumber,
+        keep: Option<&DeviceId>,
+    ) -> Result<(), Error> {
+        let store = &self.inner.context.store;
+        let devices =
+            store.read(move |snapshot| Ok::<_, Error>(rows::list(snapshot, user)?)).await?;
+        let others = devices.into_iter().filter(|row| keep != Some(&*row.device_id));
+        let others: Vec<i64> = others.map(|row| row.number).collect();
+        let surplus = others.len().saturating_sub(DELETED_AT_ONCE);
+        for some in others[..surplus].chunks(DELETED_AT_ONCE) {
+            let (sessions, some) = (self.clone(), some.to_vec());
+            let work = move |txn: &mut WriteTxn<'_>| {
+                some.iter().try_for_each(|device| sessions.delete_one(txn, *device))
+            };
+            store.write(work).await?;
+        }
+        Ok(())
+    }
+
     /// Deletes all devices of a user but one.
     pub(crate) fn delete_all(
         &self,
@@ -145,7 +169,7 @@ impl Sessions {
     fn delete_one(&self, txn: &mut WriteTxn<'_>, device: i64) -> Result<(), Error> {
         let ended = token::delete_of_device(txn, device)?;
         rows::delete(txn, device)?;
-        self.forget_on_commit(txn, ended);
+        self.end_on_commit(txn, device, ended);
         Ok(())
     }
 }

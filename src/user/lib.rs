@@ -16,6 +16,7 @@ mod departure;
 pub mod device;
 pub mod directory;
 mod due;
+mod ended;
 pub mod ephemeral;
 mod error;
 pub mod filter;

@@ -19,6 +19,10 @@ use crate::{
     token, username,
 };
 
+/// How often a password is verified whose hash has changed meanwhile: another log-in may have
+/// brought it up to date.
+const LOGIN_TRIES: usize = 3;
+
 const WRONG: Error = Error::BadCredentials("wrong user name or password");
 
 /// A log-in by password.
@@ -64,13 +68,34 @@ impl Sessions {
         if !self.inner.context.settings().passwords.enabled {
             return Err(Error::Forbidden("there is no log-in by password on this server"));
         }
-        let account = self.find_login_account(&login.user).await?;
-        if account.as_ref().is_some_and(|account| account.deactivated_ts.is_some()) {
-            return Err(Error::UserDeactivated);
+        for _ in 0..LOGIN_TRIES {
+            let account = self.find_login_account(&login.user).await?;
+            if account.as_ref().is_some_and(|account| account.deactivated_ts.is_some()) {
+                return Err(Error::UserDeactivated);
+            }
+            let password = login.password.clone();
+            let proven = self.verify_password(account, password).await?.ok_or(WRONG)?;
+            if let Some(logged_in) = self.open_proven(proven, session.clone()).await? {
+                return Ok(logged_in);
+            }
         }
-        match self.verify_password(account, login.password).await? {
-            Some(user_id) => self.open(&user_id, session).await,
-            None => Err(WRONG),
+        Err(WRONG)
+    }
+
+    /// Opens a session with a password; none if its hash was changed while it was being verified. A
+    /// change of the password ends the sessions that there are, and none must slip in behind it.
+    pub(crate) async fn open_proven(
+        &self,
+        proven: Proven,
+        session: NewSession,
+    ) -> Result<Option<LoggedIn>, Error> {
+        let Proven { user_id, password_hash } = proven;
+        let is_present = move |account: &AccountRow| {
+            if account.password_hash == password_hash { Ok(()) } else { Err(WRONG) }
+        };
+        match self.open_if(&user_id, session, is_present).await {
+            Err(Error::BadCredentials(_)) => Ok(None),
+            opened => opened.map(Some),
         }
     }
 
@@ -105,13 +130,12 @@ impl Sessions {
         Ok(self.verify_password(account, password).await?.is_some())
     }
 
-    /// The user whose password it is. An outdated hash is replaced now that the password is at
-    /// hand.
+    /// Whose password it is. An outdated hash is replaced now that the password is at hand.
     async fn verify_password(
         &self,
         account: Option<AccountRow>,
         password: String,
-    ) -> Result<Option<OwnedUserId>, Error> {
+    ) -> Result<Option<Proven>, Error> {
         if password.len() > MAX_PASSWORD_BYTES {
             return Ok(None);
         }
@@ -121,9 +145,11 @@ impl Sessions {
         let Some(account) = account.filter(|_| verdict != Verdict::Wrong) else {
             return Ok(None);
         };
+        let mut proven = Proven { user_id: account.user_id, password_hash: account.password_hash };
         if verdict == Verdict::Outdated {
             let renewed = passwords.hash(password).await?;
-            let (user, old) = (account.user, account.password_hash);
+            let (user, old) = (account.user, proven.password_hash);
+            proven.password_hash = Some(renewed.clone());
             let work = move |txn: &mut WriteTxn<'_>| {
                 // Unless the password was changed meanwhile.
                 let present = account::find_by_number(txn, user)?;
@@ -134,7 +160,7 @@ impl Sessions {
             };
             self.inner.context.store.write(work).await?;
         }
-        Ok(Some(account.user_id))
+        Ok(Some(proven))
     }
 
     /// Logs in with a login token, which works once.
@@ -175,6 +201,12 @@ impl Sessions {
         self.inner.login_tokens.add(&token, requester.user_id(), expires_ts, now_ms)?;
         Ok(LoginToken { token, expires_in_ms })
     }
+}
+
+/// Who has proved to know the password of this hash.
+pub(crate) struct Proven {
+    pub(crate) user_id: OwnedUserId,
+    pub(crate) password_hash: Option<String>,
 }
 
 /// What a password is compared with.

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
-use store::user::token::AccessTokenRow;
+use store::user::token::{AccessTokenRow, TokenHash};
 
 /// The authenticated caller of a request: whose token it carried. Shared, so that a request costs
 /// no copies.
@@ -17,6 +17,7 @@ struct Inner {
     user: UserNumber,
     device_id: OwnedDeviceId,
     device: i64,
+    token: TokenHash,
     is_admin: bool,
     is_guest: bool,
 }
@@ -31,12 +32,13 @@ pub struct Seen {
 }
 
 impl Requester {
-    pub(crate) fn new(row: AccessTokenRow) -> Self {
+    pub(crate) fn new(row: AccessTokenRow, token: TokenHash) -> Self {
         Self(Arc::new(Inner {
             user_id: row.user_id,
             user: row.user,
             device_id: row.device_id,
             device: row.device,
+            token,
             is_admin: row.is_admin,
             is_guest: row.is_guest,
         }))
@@ -65,6 +67,11 @@ impl Requester {
     /// Whether the account is a guest's, who may do little.
     pub fn is_guest(&self) -> bool {
         self.0.is_guest
+    }
+
+    /// The token, as it is stored.
+    pub(crate) fn token(&self) -> TokenHash {
+        self.0.token
     }
 
     /// The device's number in the store.

@@ -16,6 +16,7 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use store::{
     WriteTxn,
     user::{
+        account::{self, AccountRow},
         device,
         token::{self as tokens, AccessTokenRow, NewAccessToken, TokenHash},
     },
@@ -24,6 +25,7 @@ use store::{
 use crate::{
     Context, Error, Passwords, Requester, Seen,
     cache::Cache,
+    ended::Waiting,
     login_tokens::LoginTokens,
     logins::Logins,
     seen::{SeenDevices, last_seen},
@@ -57,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) seen: SeenDevices,
     pub(crate) login_tokens: LoginTokens,
     pub(crate) logins: Logins,
+    pub(crate) waiting: Waiting,
     cache: Cache<TokenHash, Entry>,
 }
 
@@ -68,7 +71,7 @@ enum Entry {
     Unknown,
 }
 
-struct Session {
+pub(crate) struct Session {
     requester: Requester,
     expires_ts: Option<u64>,
     /// When the device was noted as seen.
@@ -119,30 +122,46 @@ impl Sessions {
         };
         let cache = Cache::new(context.cache_bytes(4), weigh);
         let (seen, login_tokens) = (SeenDevices::default(), LoginTokens::default());
-        let logins = Logins::default();
-        Self { inner: Arc::new(Inner { context, passwords, seen, login_tokens, logins, cache }) }
+        let (logins, waiting) = (Logins::default(), Waiting::default());
+        let inner = Inner { context, passwords, seen, login_tokens, logins, waiting, cache };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Who a token belongs to. Answered from a bounded cache; only a token that was not used lately
     /// asks the database. Marks the device as seen, which is written later and in batches.
     pub async fn authenticate(&self, token: &str, seen: &Seen) -> Result<Requester, Error> {
-        let hash = token::hash(token);
-        match self.inner.cache.get(&hash) {
-            Some(Entry::Known(session)) => self.admit(&session, seen),
-            Some(Entry::Unknown) => Err(Error::UnknownToken { soft_logout: false }),
-            None => {
-                let session = self.load(hash).await?;
-                self.admit(&session, seen)
-            }
-        }
+        let session = self.check(token::hash(token)).await?;
+        Ok(self.admit(&session, seen))
     }
 
-    /// Lets a session pass unless its access token has expired.
-    fn admit(&self, session: &Session, seen: &Seen) -> Result<Requester, Error> {
+    /// Who a token belongs to, even if it has expired: whoever was logged out softly may still log
+    /// out for good, as in Synapse.
+    pub async fn authenticate_expired(&self, token: &str, seen: &Seen) -> Result<Requester, Error> {
+        let session = self.find(token::hash(token)).await?;
+        Ok(self.admit(&session, seen))
+    }
+
+    /// The session of a token that has not expired.
+    pub(crate) async fn check(&self, hash: TokenHash) -> Result<Arc<Session>, Error> {
+        let session = self.find(hash).await?;
         let now_ms = self.inner.context.now_ms();
         if session.expires_ts.is_some_and(|expires_ts| expires_ts <= now_ms) {
             return Err(Error::UnknownToken { soft_logout: true });
         }
+        Ok(session)
+    }
+
+    async fn find(&self, hash: TokenHash) -> Result<Arc<Session>, Error> {
+        match self.inner.cache.get(&hash) {
+            Some(Entry::Known(session)) => Ok(session),
+            Some(Entry::Unknown) => Err(Error::UnknownToken { soft_logout: false }),
+            None => self.load(hash).await,
+        }
+    }
+
+    /// Lets a session pass, and notes that its device was seen.
+    fn admit(&self, session: &Session, seen: &Seen) -> Requester {
+        let now_ms = self.inner.context.now_ms();
         let noted = session.noted_ts.load(Ordering::Relaxed);
         if now_ms >= noted.saturating_add(SEEN_EVERY_MS)
             && session
@@ -152,7 +171,7 @@ impl Sessions {
         {
             self.inner.seen.note(session.requester.device(), seen, now_ms);
         }
-        Ok(session.requester.clone())
+        session.requester.clone()
     }
 
     /// Reads a token's session. The first use of a token that came from a refresh ends the pair
@@ -172,7 +191,7 @@ impl Sessions {
                 self.confirm(row.device, replaced).await?;
                 continue;
             }
-            let session = Arc::new(Session::new(row));
+            let session = Arc::new(Session::new(row, hash));
             self.inner.cache.fill(ticket, hash, Entry::Known(Arc::clone(&session)));
             return Ok(session);
         }
@@ -202,17 +221,33 @@ impl Sessions {
         }));
     }
 
+    /// The same for all tokens of a device, whose requests that wait are told, too.
+    pub(crate) fn end_on_commit(&self, txn: &mut WriteTxn<'_>, device: i64, ended: Vec<TokenHash>) {
+        self.forget_on_commit(txn, ended);
+        let inner = Arc::clone(&self.inner);
+        txn.on_commit(Box::new(move || inner.waiting.ring(device)));
+    }
+
     /// Opens a session for a user whose identity is established (a registration, an administrator).
     pub async fn open(&self, user_id: &UserId, session: NewSession) -> Result<LoggedIn, Error> {
+        self.open_if(user_id, session, |_| Ok(())).await
+    }
+
+    /// The same if the account, as it is then, still allows it.
+    pub(crate) async fn open_if(
+        &self,
+        user_id: &UserId,
+        session: NewSession,
+        allows: impl Fn(&AccountRow) -> Result<(), Error> + Send + 'static,
+    ) -> Result<LoggedIn, Error> {
         let user = self.inner.context.load_user(user_id).await?;
         let opening = Opening::prepare(&self.inner.context, session)?;
         let logged_in = opening.logged_in(user_id);
         let sessions = self.clone();
         let work = move |txn: &mut WriteTxn<'_>| {
-            let account = store::user::account::find_by_number(txn, user)?;
-            if account.is_none_or(|account| account.deactivated_ts.is_some()) {
-                return Err(Error::UserDeactivated);
-            }
+            let account = account::find_by_number(txn, user)?;
+            let account = account.filter(|account| account.deactivated_ts.is_none());
+            allows(&account.ok_or(Error::UserDeactivated)?)?;
             sessions.write_opening(txn, user, &opening)
         };
         self.inner.context.store.write(work).await?;
@@ -228,7 +263,7 @@ impl Sessions {
     ) -> Result<(), Error> {
         let device = if let Some(row) = device::find(txn, user, &opening.device_id)? {
             let ended = tokens::delete_of_device(txn, row.number)?;
-            self.forget_on_commit(txn, ended);
+            self.end_on_commit(txn, row.number, ended);
             row.number
         } else {
             let name = opening.display_name.as_deref();
@@ -245,9 +280,10 @@ impl Sessions {
         self.delete_devices(requester.user_id(), devices).await
     }
 
-    /// Ends all sessions of the user and forgets the devices.
-    pub async fn logout_all(&self, user_id: &UserId) -> Result<(), Error> {
-        let user = self.inner.context.load_user(user_id).await?;
+    /// Ends all sessions of the requester's user and forgets the devices, hers at the end.
+    pub async fn logout_all(&self, requester: &Requester) -> Result<(), Error> {
+        let user = requester.user();
+        self.thin_out(user, Some(requester.device_id())).await?;
         let sessions = self.clone();
         let work = move |txn: &mut WriteTxn<'_>| sessions.delete_all(txn, user, None);
         self.inner.context.store.write(work).await
@@ -262,7 +298,7 @@ impl Sessions {
         let work = move |txn: &mut WriteTxn<'_>| {
             let row = device::find(txn, user, &device)?.ok_or(Error::NotFound("no such device"))?;
             let expired = tokens::expire_of_device(txn, row.number, now_ms)?;
-            sessions.forget_on_commit(txn, expired);
+            sessions.end_on_commit(txn, row.number, expired);
             Ok(())
         };
         self.inner.context.store.write(work).await
@@ -287,9 +323,9 @@ impl Sessions {
 }
 
 impl Session {
-    fn new(row: AccessTokenRow) -> Self {
-        let expires_ts = row.expires_ts;
-        Self { requester: Requester::new(row), expires_ts, noted_ts: AtomicU64::new(0) }
+    fn new(row: AccessTokenRow, token: TokenHash) -> Self {
+        let (expires_ts, requester) = (row.expires_ts, Requester::new(row, token));
+        Self { requester, expires_ts, noted_ts: AtomicU64::new(0) }
     }
 }
 

@@ -5,7 +5,7 @@ use store::testing::{Database, for_each_engine};
 
 use super::*;
 use crate::{
-    login::PasswordLogin,
+    login::{PasswordLogin, Proven},
     testing::{START_MS, World},
 };
 
@@ -85,7 +85,7 @@ async fn logout_ends_one_session_or_all() {
         assert!(is_unknown(&world.authenticate(&others[0].tokens.access_token).await));
         assert!(world.authenticate(&others[1].tokens.access_token).await.is_ok());
         assert_eq!(world.sessions.list_devices(&alice.user_id).await.unwrap().len(), 2);
-        world.sessions.logout_all(&alice.user_id).await.unwrap();
+        world.sessions.logout_all(&alice.requester).await.unwrap();
         assert!(is_unknown(&world.authenticate(&others[1].tokens.access_token).await));
         assert!(is_unknown(&world.authenticate(&alice.session.tokens.access_token).await));
         assert!(world.sessions.list_devices(&alice.user_id).await.unwrap().is_empty());
@@ -245,6 +245,29 @@ async fn devices_are_renamed_and_deleted() {
 }
 
 #[tokio::test]
+async fn one_change_ends_few_sessions() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let alice = world.someone("alice").await;
+        let first = world.sessions.open(&alice.user_id, on_device("FIRST")).await.unwrap();
+        for _ in 0..220 {
+            world.sessions.open(&alice.user_id, NewSession::default()).await.unwrap();
+        }
+        let last = world.sessions.open(&alice.user_id, on_device("LAST")).await.unwrap();
+        let own = Some(alice.requester.device_id());
+        world.sessions.thin_out(alice.requester.user(), own).await.unwrap();
+        // What a single change is to end, and who asks for it.
+        assert_eq!(world.sessions.list_devices(&alice.user_id).await.unwrap().len(), 101);
+        assert!(is_unknown(&world.authenticate(&first.tokens.access_token).await));
+        assert!(world.authenticate(&last.tokens.access_token).await.is_ok());
+        assert!(world.authenticate(&alice.session.tokens.access_token).await.is_ok());
+        world.sessions.logout_all(&alice.requester).await.unwrap();
+        assert!(world.sessions.list_devices(&alice.user_id).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn many_devices_are_deleted_in_several_changes() {
     for_each_engine(|store| async move {
         let world = World::new(store).await;
@@ -301,18 +324,35 @@ async fn an_imported_hash_is_renewed_at_log_in() {
         let alice = world.someone("alice").await;
         let user = alice.requester.user();
         let hash = bcrypt::hash("secret", 4).unwrap();
-        store
-            .write(move |txn| store::user::account::set_password(txn, user, Some(&hash)))
-            .await
-            .unwrap();
+        store.write(move |txn| account::set_password(txn, user, Some(&hash))).await.unwrap();
         assert!(world.sessions.check_password(&alice.user_id, "secret".to_owned()).await.unwrap());
         assert!(!world.sessions.check_password(&alice.user_id, "other".to_owned()).await.unwrap());
-        let stored = store
-            .read(move |snapshot| store::user::account::find_by_number(snapshot, user))
-            .await
-            .unwrap();
+        let stored =
+            store.read(move |snapshot| account::find_by_number(snapshot, user)).await.unwrap();
         assert!(stored.unwrap().password_hash.unwrap().starts_with("$argon2id$"));
         assert!(world.sessions.check_password(&alice.user_id, "secret".to_owned()).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_session_slips_in_behind_a_new_password() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let alice = world.register("alice", Some("secret")).await;
+        let user = alice.requester.user();
+        let account = world.context.store.read(move |snapshot| {
+            Ok::<_, Error>(account::find_by_number(snapshot, user)?.unwrap())
+        });
+        let password_hash = account.await.unwrap().password_hash;
+        // What a log-in knows that has verified the old password just now.
+        let proven =
+            || Proven { user_id: alice.user_id.clone(), password_hash: password_hash.clone() };
+        let open = || world.sessions.open_proven(proven(), NewSession::default());
+        assert!(open().await.unwrap().is_some());
+        world.accounts.change_password(&alice.user_id, "new".to_owned(), true, None).await.unwrap();
+        assert!(open().await.unwrap().is_none());
+        assert!(world.sessions.list_devices(&alice.user_id).await.unwrap().is_empty());
     })
     .await;
 }

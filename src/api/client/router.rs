@@ -144,13 +144,16 @@ async fn run(served: &Served, state: State, request: Request) -> Outcome {
     let address = connection.and_then(|it| client_address(&it, request.headers(), *x_forwarded));
     let token = match route.access {
         Access::Open => None,
-        Access::Optional | Access::Guest | Access::User => token(&request)?,
+        Access::Optional | Access::Guest | Access::Expired | Access::User => token(&request)?,
     };
     let (mut parts, body) = request.into_parts();
     let requester = match token {
         Some(token) => {
             let seen = seen(&parts, address);
-            Some(state.sessions.authenticate(&token, &seen).await?)
+            Some(match route.access {
+                Access::Expired => state.sessions.authenticate_expired(&token, &seen).await?,
+                _ => state.sessions.authenticate(&token, &seen).await?,
+            })
         }
         None => None,
     };
@@ -176,7 +179,9 @@ fn token(request: &Request) -> Result<Option<String>, ApiError> {
 
 fn check_access(access: Access, requester: Option<&Requester>) -> Result<(), ApiError> {
     match (access, requester) {
-        (Access::Guest | Access::User, None) => Err(MISSING_TOKEN.with("Missing access token")),
+        (Access::Guest | Access::Expired | Access::User, None) => {
+            Err(MISSING_TOKEN.with("Missing access token"))
+        }
         (Access::User, Some(requester)) if requester.is_guest() => {
             Err(GUEST.with("Guests may not do this"))
         }

@@ -12,8 +12,8 @@ use axum::routing::MethodFilter;
 
 use crate::{
     account, account_data, alias, capabilities, create_room, device, directory, discovery,
-    extract::Call, filter, landing, listening::Surface, membership, messages, presence, profile,
-    push_rules, rate::Kind, receipt, redact, register, reply::Outcome, send, session,
+    extract::Call, filter, landing, listening::Surface, membership, messages, presence,
+    profile, push_rules, rate::Kind, receipt, redact, register, reply::Outcome, send, session,
     shared_secret, state_events, sync_events, tag, third_party, typing, upgrade, user_directory,
     versions, voip,
 };
@@ -27,6 +27,8 @@ pub(crate) enum Access {
     Optional,
     /// Whoever has a token, guests too.
     Guest,
+    /// The same, even if the token has expired.
+    Expired,
     /// Whoever has a token and is no guest.
     User,
 }
@@ -107,6 +109,11 @@ impl Route {
         self
     }
 
+    fn expired(mut self) -> Self {
+        self.access = Access::Expired;
+        self
+    }
+
     fn limit(mut self, kind: Kind) -> Self {
         self.limit = Some(kind);
         self
@@ -183,8 +190,8 @@ fn sessions() -> Vec<Route> {
         route(POST, V3, "/refresh", session::refresh)
             .open()
             .also(&["/_matrix/client/unstable/org.matrix.msc2918/refresh"]),
-        route(POST, V3, "/logout", session::logout).guests(),
-        route(POST, V3, "/logout/all", session::logout_all).guests(),
+        route(POST, V3, "/logout", session::logout).expired(),
+        route(POST, V3, "/logout/all", session::logout_all).expired(),
         route(POST, V3, "/register", register::register).open(),
         route(GET, V3, "/register/available", register::available).open().limit(Kind::Message),
         route(GET, V1, "/register/m.login.registration_token/validity", register::token_validity)

@@ -200,7 +200,7 @@ pub(crate) async fn logout(call: Call) -> Outcome {
 
 /// `POST /logout/all`.
 pub(crate) async fn logout_all(call: Call) -> Outcome {
-    call.state.sessions.logout_all(call.user_id()?).await?;
+    call.state.sessions.logout_all(call.requester()?).await?;
     reply::empty()
 }
 

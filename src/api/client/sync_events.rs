@@ -66,10 +66,12 @@ fn parse_presence(presence: Option<&str>) -> Result<PresenceState, ApiError> {
 pub(crate) async fn sync(call: Call) -> Outcome {
     let request = call.query::<SyncQuery>()?.into_request()?;
     let since = request.since.clone();
-    let stopping = &call.state.stopping;
+    let (requester, stopping) = (call.requester()?, &call.state.stopping);
     tokio::select! {
         biased;
-        answer = call.state.sync.run(call.requester()?, request) => reply::raw(answer?),
+        // First, so that a device that is logged out hears nothing more.
+        error = call.state.sessions.ended(requester) => Err(error.into()),
+        answer = call.state.sync.run(requester, request) => reply::raw(answer?),
         // Whoever waits need not be cut off: she is told that nothing is new, and asks again once
         // the server is back.
         next_batch = stopped(stopping.cancelled(), since) => {

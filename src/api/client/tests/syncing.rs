@@ -1,8 +1,10 @@
 //! `/sync` over the router.
 
+use ruma::UserId;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
-use super::world::{World, each_world, escape, text};
+use super::world::{Client, PASSWORD, Reply, World, each_world, escape, text};
 
 #[tokio::test]
 async fn what_happened_comes_once() {
@@ -64,6 +66,69 @@ async fn a_stop_answers_those_who_wait() {
         // Whoever begins is answered in full.
         let initial = alice.get("sync").await.ok();
         assert!(initial["next_batch"].is_string());
+    })
+    .await;
+}
+
+/// A further session of a user.
+async fn enter(alice: &Client) -> Client {
+    let login = json!({ "type": "m.login.password", "user": alice.user_id, "password": PASSWORD });
+    alice.of(&alice.post("login", &login).await.ok())
+}
+
+/// A long poll that began before this comes back.
+async fn wait(client: &Client) -> JoinHandle<Reply> {
+    let query = format!("filter={}&set_presence=offline", escape(r#"{"presence":{"types":[]}}"#));
+    let since = text(&client.get(&format!("sync?{query}")).await.ok()["next_batch"]);
+    let (client, path) = (client.clone(), format!("sync?{query}&since={since}&timeout=60000"));
+    let waiting = tokio::spawn(async move { client.get(&path).await });
+    tokio::task::yield_now().await;
+    waiting
+}
+
+#[tokio::test]
+async fn a_device_that_is_logged_out_waits_no_longer() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let (phone, desk) = (enter(&alice).await, enter(&alice).await);
+        let (waiting, staying) = (wait(&phone).await, wait(&desk).await);
+        phone.post("logout", &json!({})).await.ok();
+        let ended = waiting.await.unwrap();
+        ended.is(401, "M_UNKNOWN_TOKEN");
+        assert_eq!(ended.body["soft_logout"], false);
+        // The other one waits on.
+        let event = alice.say(&room, "hello").await;
+        let answer = staying.await.unwrap().ok();
+        assert_eq!(answer["rooms"]["join"][&room]["timeline"]["events"][0]["event_id"], event);
+        let (waiting, user_id) = (wait(&desk).await, UserId::parse(&desk.user_id).unwrap());
+        let device_id = desk.device_id.as_str().into();
+        world.state.sessions.soft_logout(&user_id, device_id).await.unwrap();
+        let ended = waiting.await.unwrap();
+        ended.is(401, "M_UNKNOWN_TOKEN");
+        assert_eq!(ended.body["soft_logout"], true);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_refreshes_her_token_waits_on() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let login = json!({
+            "type": "m.login.password", "user": "alice", "password": PASSWORD,
+            "refresh_token": true,
+        });
+        let session = alice.post("login", &login).await.ok();
+        let waiting = wait(&alice.of(&session)).await;
+        let refresh = json!({ "refresh_token": session["refresh_token"] });
+        let renewed = alice.of(&alice.post("refresh", &refresh).await.ok());
+        renewed.get("account/whoami").await.ok();
+        alice.of(&session).get("account/whoami").await.is(401, "M_UNKNOWN_TOKEN");
+        let event = alice.say(&room, "hello").await;
+        let answer = waiting.await.unwrap().ok();
+        assert_eq!(answer["rooms"]["join"][&room]["timeline"]["events"][0]["event_id"], event);
     })
     .await;
 }
