@@ -10,7 +10,8 @@
 //! Invariant: method, path and user belong to a session from its start, the body from its first
 //! completed stage on. Until then a client may still fill in its body, as clients do that ask for
 //! the flows with an empty one. Whatever a stage proved can so never authorise anything but what
-//! was sent along with it.
+//! was sent along with it. A stage that was completed in a browser ([`Uia::complete_in_browser`])
+//! was sent along with nothing: where the session has no body yet, the first one that comes is its.
 //!
 //! Spec: client-server API, "User-Interactive Authentication API".
 
@@ -18,9 +19,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proto::clock::random_string;
-use ruma::api::{
-    client::uiaa::{AuthFlow, AuthType, UiaaInfo},
-    error::{ErrorKind, StandardErrorBody},
+use ruma::{
+    OwnedUserId, UserId,
+    api::{
+        client::uiaa::{AuthFlow, AuthType, UiaaInfo},
+        error::{ErrorKind, StandardErrorBody},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -58,6 +62,19 @@ impl From<Error> for UiaError {
     fn from(error: Error) -> Self {
         Self::Other(error)
     }
+}
+
+/// How a stage stands that somebody completes in a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InBrowser {
+    /// It is completed, now or before.
+    Completed,
+    /// It waits for its proof.
+    Waits,
+    /// The proof was wrong, for this reason; another one may be given.
+    Failed(&'static str),
+    /// There is no such session any more, or the stage is not its next one.
+    Gone,
 }
 
 /// What a stage came to.
@@ -120,7 +137,8 @@ impl Uia {
         {
             let stage = AuthType::from(stage);
             let checked = if is_next(&stage, &session.completed, &flows) {
-                self.check_stage(&stage, &auth, operation.requester).await?
+                let user_id = operation.requester.map(Requester::user_id);
+                self.check_stage(&stage, &auth, user_id).await?
             } else if session.completed.contains(&stage) {
                 return Err(challenge(&flows, id, session.completed, None));
             } else {
@@ -132,13 +150,18 @@ impl Uia {
             }
         }
         let complete = is_complete(&session.completed, &flows);
-        let authorized = complete.then(|| session.authorize());
+        let authorized = complete.then(|| session.authorize(&id));
         let completed = session.completed.clone();
         self.open.lock().insert(id.clone(), session, self.context.now_ms());
         if let Some(authorized) = authorized {
             return Ok(authorized);
         }
         Err(challenge(&flows, id, completed, failure))
+    }
+
+    /// Ends the session, so that it authorises nothing more, not even the same again.
+    pub fn end(&self, authorized: &Authorized) {
+        self.open.lock().remove(&authorized.session);
     }
 
     /// Opens a session without a stage.
@@ -172,25 +195,65 @@ impl Uia {
         if !session.is_for(operation) {
             return Err(Error::Forbidden("this authentication is for another operation"));
         }
-        if body.is_empty() || *body == session.body {
-            return Ok(Some(session));
-        }
-        if !session.completed.is_empty() {
+        if !session.take_body(body) {
             return Err(Error::Forbidden("the operation has changed during its authentication"));
         }
-        session.body.clone_from(body);
         Ok(Some(session))
+    }
+
+    /// How a stage of a session stands, and whose session it is: nobody's when registering.
+    pub fn find_in_browser(&self, id: &str, stage: &AuthType) -> (InBrowser, Option<OwnedUserId>) {
+        let Some(session) = self.open.lock().find(id, self.context.now_ms()) else {
+            return (InBrowser::Gone, None);
+        };
+        (self.standing(&session, stage), session.user().cloned())
+    }
+
+    fn standing(&self, session: &UiaSession, stage: &AuthType) -> InBrowser {
+        let flows = match session.user() {
+            Some(_) => self.account_flows(),
+            None => self.registration_flows(),
+        };
+        if session.completed.contains(stage) {
+            InBrowser::Completed
+        } else if is_next(stage, &session.completed, &flows) {
+            InBrowser::Waits
+        } else {
+            InBrowser::Gone
+        }
+    }
+
+    /// Checks the proof that somebody gave in a browser. The client goes on with the session.
+    pub async fn complete_in_browser(
+        &self,
+        id: &str,
+        stage: AuthType,
+        proof: &Map<String, Value>,
+    ) -> Result<InBrowser, Error> {
+        let found = self.open.lock().find(id, self.context.now_ms());
+        let Some(mut session) = found else { return Ok(InBrowser::Gone) };
+        let standing = self.standing(&session, &stage);
+        if standing != InBrowser::Waits {
+            return Ok(standing);
+        }
+        let user_id = session.user().cloned();
+        match self.check_stage(&stage, proof, user_id.as_deref()).await? {
+            Stage::Passed(token_use) => session.pass_in_browser(stage, token_use),
+            Stage::Failed(_, reason) => return Ok(InBrowser::Failed(reason)),
+        }
+        self.open.lock().insert(id.to_owned(), session, self.context.now_ms());
+        Ok(InBrowser::Completed)
     }
 
     async fn check_stage(
         &self,
         stage: &AuthType,
         auth: &Map<String, Value>,
-        requester: Option<&Requester>,
+        user_id: Option<&UserId>,
     ) -> Result<Stage, Error> {
         match stage {
             AuthType::Dummy => Ok(Stage::Passed(None)),
-            AuthType::Password => self.check_password(auth, requester).await,
+            AuthType::Password => self.check_password(auth, user_id).await,
             AuthType::RegistrationToken => self.check_token(auth).await,
             _ => Ok(Stage::Failed(ErrorKind::Unrecognized, "unknown authentication type")),
         }
@@ -199,26 +262,34 @@ impl Uia {
     async fn check_password(
         &self,
         auth: &Map<String, Value>,
-        requester: Option<&Requester>,
+        user_id: Option<&UserId>,
     ) -> Result<Stage, Error> {
-        let Some(requester) = requester else {
+        let Some(user_id) = user_id else {
             return Ok(Stage::Failed(ErrorKind::Forbidden, "nobody is logged in"));
         };
         let Some(password) = auth.get("password").and_then(Value::as_str) else {
             return Ok(Stage::Failed(ErrorKind::MissingParam, "the password is missing"));
         };
         let wrong = Stage::Failed(ErrorKind::Forbidden, "wrong user name or password");
-        if !names(auth, requester, &self.context) {
+        if !names(auth, user_id, &self.context) {
             // Not worth another try: nobody authorises what somebody else asked for.
             return Err(Error::Forbidden("only the user who asks can authorise this"));
         }
-        let right = self.sessions.check_password(requester.user_id(), password.to_owned()).await?;
+        let right = self.sessions.check_password(user_id, password.to_owned()).await?;
         Ok(if right { Stage::Passed(None) } else { wrong })
     }
 
     async fn check_token(&self, auth: &Map<String, Value>) -> Result<Stage, Error> {
-        let Some(token) = auth.get("token").and_then(Value::as_str) else {
-            return Ok(Stage::Failed(ErrorKind::MissingParam, "the registration token is missing"));
+        let token = match auth.get("token") {
+            Some(Value::String(token)) => token,
+            Some(_) => {
+                let reason = "the registration token is not a text";
+                return Ok(Stage::Failed(ErrorKind::InvalidParam, reason));
+            }
+            None => {
+                let reason = "the registration token is missing";
+                return Ok(Stage::Failed(ErrorKind::MissingParam, reason));
+            }
         };
         Ok(match self.registration_tokens.reserve(token).await? {
             Some(token_use) => Stage::Passed(Some(Arc::new(token_use))),
@@ -237,8 +308,8 @@ fn is_next(stage: &AuthType, completed: &[AuthType], flows: &[Vec<AuthType>]) ->
     flows.iter().any(|flow| flow.starts_with(completed) && flow.get(completed.len()) == Some(stage))
 }
 
-/// Whether the identifier, where there is one, means the requester.
-fn names(auth: &Map<String, Value>, requester: &Requester, context: &Context) -> bool {
+/// Whether the identifier, where there is one, means this user.
+fn names(auth: &Map<String, Value>, user_id: &UserId, context: &Context) -> bool {
     let user = match auth.get("identifier") {
         Some(Value::Object(identifier)) => {
             if identifier.get("type").and_then(Value::as_str) != Some("m.id.user") {
@@ -256,7 +327,7 @@ fn names(auth: &Map<String, Value>, requester: &Requester, context: &Context) ->
     [user.to_owned(), user.to_lowercase()]
         .iter()
         .filter_map(|user| username::parse_login(user, &context.server_name))
-        .any(|user_id| user_id == requester.user_id())
+        .any(|named| named == user_id)
 }
 
 fn challenge(

@@ -45,6 +45,8 @@ pub struct Authorized {
     pub body: Map<String, Value>,
     /// The registration token that was shown, to be used up by the registration.
     pub registration_token: Option<String>,
+    /// Which session it was.
+    pub(crate) session: String,
     /// Keeps the token's use for this registration for as long as the operation goes on.
     _token_use: Option<Arc<PendingUse>>,
 }
@@ -64,6 +66,8 @@ pub(crate) struct UiaSession {
     /// Without `auth`.
     pub(crate) body: Map<String, Value>,
     pub(crate) completed: Vec<AuthType>,
+    /// Whether it is for this body and no other any more.
+    is_bound: bool,
     /// The registration token that was shown.
     token: Option<String>,
     /// Its use, taken until the flow is complete.
@@ -82,8 +86,25 @@ impl Purpose {
 
 impl UiaSession {
     pub(crate) fn new(operation: Operation<'_>, body: Map<String, Value>) -> Self {
-        let purpose = Purpose::of(operation);
-        Self { purpose, body, completed: Vec::new(), token: None, token_use: None }
+        let (purpose, completed) = (Purpose::of(operation), Vec::new());
+        Self { purpose, body, completed, is_bound: false, token: None, token_use: None }
+    }
+
+    /// Whose operation it is; none when registering.
+    pub(crate) fn user(&self) -> Option<&OwnedUserId> {
+        self.purpose.user.as_ref()
+    }
+
+    /// Takes the body of a further request; false if it is for another one. A request that carries
+    /// nothing but `auth` means the body that is there.
+    pub(crate) fn take_body(&mut self, body: &Map<String, Value>) -> bool {
+        if body.is_empty() || *body == self.body {
+            return true;
+        }
+        if !self.is_bound {
+            self.body.clone_from(body);
+        }
+        !self.is_bound
     }
 
     /// Whether it authorises this operation and no other.
@@ -91,7 +112,19 @@ impl UiaSession {
         self.purpose == Purpose::of(operation)
     }
 
+    /// Notes that a stage was passed with a request of this body.
     pub(crate) fn pass(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
+        self.is_bound = true;
+        self.note(stage, token_use);
+    }
+
+    /// Notes that a stage was passed in a browser, which knows the body only if there is one yet.
+    pub(crate) fn pass_in_browser(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
+        self.is_bound |= !self.body.is_empty();
+        self.note(stage, token_use);
+    }
+
+    fn note(&mut self, stage: AuthType, token_use: Option<Arc<PendingUse>>) {
         self.completed.push(stage);
         if let Some(token_use) = token_use {
             self.token = Some(token_use.token().to_owned());
@@ -101,8 +134,10 @@ impl UiaSession {
 
     /// Hands the authorised operation out. The token's use goes along, so that it ends with the
     /// registration.
-    pub(crate) fn authorize(&mut self) -> Authorized {
+    pub(crate) fn authorize(&mut self, id: &str) -> Authorized {
+        self.is_bound = true;
         Authorized {
+            session: id.to_owned(),
             body: self.body.clone(),
             registration_token: self.token.clone(),
             _token_use: self.token_use.take(),
@@ -152,7 +187,8 @@ impl UiaSessions {
         self.make_room(now_ms);
     }
 
-    fn remove(&mut self, id: &str) {
+    /// Ends a session.
+    pub(crate) fn remove(&mut self, id: &str) {
         if let Some(entry) = self.sessions.remove(id) {
             self.bytes -= entry.bytes;
         }

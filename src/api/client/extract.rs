@@ -111,6 +111,11 @@ impl Call {
         serde_html_form::from_str(query).map_err(|error| bad_parameter(&error))
     }
 
+    /// The body that a browser sends for a form as a value.
+    pub(crate) fn form<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_html_form::from_bytes(&self.body).map_err(|error| bad_parameter(&error))
+    }
+
     /// The body as a value.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let body = object(&self.body)?;

@@ -17,7 +17,6 @@ use crate::error::{Answer, ApiError};
 pub(crate) type Outcome = Result<Response, ApiError>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// What the specification recommends for browsers.
 const CORS: [(HeaderName, HeaderValue); 3] = [
@@ -93,12 +92,4 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
 pub(crate) fn ruma(response: impl OutgoingResponse) -> Outcome {
     let response = response.try_into_http_response::<Vec<u8>>().map_err(ApiError::internal)?;
     raw(response.into_body())
-}
-
-/// A page for people.
-#[expect(clippy::unnecessary_wraps, reason = "handlers end with an outcome")]
-pub(crate) fn html(page: impl Into<Bytes>) -> Outcome {
-    let mut response = Response::new(Body::from(page.into()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HTML);
-    Ok(response)
 }

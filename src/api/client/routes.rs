@@ -12,7 +12,7 @@ use axum::routing::MethodFilter;
 
 use crate::{
     account, account_data, alias, capabilities, create_room, device, directory, discovery,
-    extract::Call, filter, landing, listening::Surface, membership, messages, presence,
+    extract::Call, fallback, filter, landing, listening::Surface, membership, messages, presence,
     profile, push_rules, rate::Kind, receipt, redact, register, reply::Outcome, send, session,
     shared_secret, state_events, sync_events, tag, third_party, typing, upgrade, user_directory,
     versions, voip,
@@ -197,6 +197,11 @@ fn sessions() -> Vec<Route> {
         route(GET, V1, "/register/m.login.registration_token/validity", register::token_validity)
             .open()
             .limit(Kind::Registration),
+        route(GET, V3, "/auth/{authType}/fallback/web", fallback::show).open(),
+        route(POST, V3, "/auth/{authType}/fallback/web", fallback::submit).open(),
+        route(GET, ROOT, "/_matrix/static/client/login/", fallback::login)
+            .open()
+            .also(&["/_matrix/static/client/login"]),
         route(GET, ROOT, "/_synapse/admin/v1/register", shared_secret::nonce)
             .open()
             .on(Surface::Admin),

@@ -11,7 +11,7 @@ use user::{
 };
 
 use crate::{
-    error::{ApiError, FORBIDDEN, INVALID_PARAM, MISSING_PARAM, UNKNOWN},
+    error::{ApiError, FORBIDDEN, INVALID_PARAM, MISSING_PARAM, UNKNOWN, UNKNOWN_PATH},
     extract::Call,
     rate::{Kind, Subject},
     reply::{self, Outcome},
@@ -134,7 +134,7 @@ async fn by_password(
 }
 
 /// Whom the failed log-ins of a name are counted for, however the name is written.
-fn account_of(user: &str) -> Subject {
+pub(crate) fn account_of(user: &str) -> Subject {
     let user = user.trim_start_matches('@');
     let localpart = user.split_once(':').map_or(user, |(localpart, _)| localpart);
     Subject::Account(localpart.to_lowercase().chars().take(255).collect())
@@ -155,9 +155,10 @@ struct LoginTokenReply {
 /// `POST /login/get_token`.
 pub(crate) async fn get_token(call: Call) -> Outcome {
     if call.state.user_settings.load().sessions.login_token_lifetime_ms.is_none() {
-        return Err(FORBIDDEN.with("Login tokens are disabled on this server"));
+        return Err(UNKNOWN_PATH.with("Login tokens are disabled on this server"));
     }
-    uia::authorize(&call).await?;
+    // Each further client needs the user's consent, by the specification.
+    uia::authorize_once(&call).await?;
     let issued = call.state.sessions.issue_login_token(call.requester()?)?;
     reply::json(&LoginTokenReply { login_token: issued.token, expires_in_ms: issued.expires_in_ms })
 }

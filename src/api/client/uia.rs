@@ -11,11 +11,22 @@ use crate::{error::ApiError, extract::Call, rate::Kind};
 
 /// Asks the logged-in user to prove who she is; comes back with the request's body once she has.
 pub(crate) async fn authorize(call: &Call) -> Result<Map<String, Value>, ApiError> {
+    Ok(prove(call).await?.body)
+}
+
+/// The same for what has to be proved each time anew.
+pub(crate) async fn authorize_once(call: &Call) -> Result<(), ApiError> {
+    let authorized = prove(call).await?;
+    call.state.uia.end(&authorized);
+    Ok(())
+}
+
+async fn prove(call: &Call) -> Result<Authorized, ApiError> {
     let body = call.object()?;
     if is_proof(&body) {
         call.count(Kind::LoginAccount)?;
     }
-    Ok(step(call, &body, call.state.uia.account_flows()).await?.body)
+    Ok(step(call, &body, call.state.uia.account_flows()).await?)
 }
 
 /// Asks whoever registers for what the flows want. Only wrong proofs are counted here, the right

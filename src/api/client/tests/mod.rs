@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod directory;
 mod events;
+mod fallback;
 mod limits;
 mod rooms;
 mod server;

@@ -75,6 +75,17 @@ async fn tokens_are_refreshed() {
         let reply = alice.get("account/whoami").await;
         reply.is(401, "M_UNKNOWN_TOKEN");
         assert_eq!(reply.body["soft_logout"], true);
+        // For good one may log out nevertheless.
+        for path in ["logout", "logout/all"] {
+            let phone = anonymous.of(&anonymous.post("login", &request).await.ok());
+            world.clock.advance(300_001);
+            phone.get("account/whoami").await.is(401, "M_UNKNOWN_TOKEN");
+            phone.post(path, &json!({})).await.ok();
+            let reply = phone.get("account/whoami").await;
+            assert_eq!(reply.body["soft_logout"], false, "{path}");
+        }
+        let session = anonymous.post("login", &request).await.ok();
+        world.clock.advance(300_001);
         let refresh = json!({ "refresh_token": session["refresh_token"] });
         let renewed = anonymous.post("refresh", &refresh).await.ok();
         let alice = anonymous.of(&renewed);
@@ -97,13 +108,16 @@ async fn a_device_lets_another_one_in() {
         let mut auth = by_password("alice", PASSWORD);
         auth["session"] = challenge.body["session"].clone();
         let issued = alice.post(path, &json!({ "auth": auth })).await.ok();
+        // Each one has to be consented to.
+        let session = json!({ "auth": { "session": auth["session"] } });
+        assert_eq!(alice.post(path, &session).await.status, 401);
         let request = json!({ "type": "m.login.token", "token": issued["login_token"] });
         let other = login(&world, &request).await;
         assert_ne!(other.device_id, alice.device_id);
         let again = world.anonymous().post("login", &request).await;
         again.is(403, "M_FORBIDDEN");
         world.set_user(|settings| settings.sessions.login_token_lifetime_ms = None);
-        alice.post(path, &json!({})).await.is(403, "M_FORBIDDEN");
+        alice.post(path, &json!({})).await.is(404, "M_UNRECOGNIZED");
     })
     .await;
 }
