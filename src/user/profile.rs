@@ -103,7 +103,9 @@ impl Profiles {
         let fields = context
             .store
             .read(move |snapshot| {
-                let exists = account::find_by_number(snapshot, user)?.is_some();
+                // Whoever was erased has no profile any more, not even an empty one.
+                let account = account::find_by_number(snapshot, user)?;
+                let exists = account.is_some_and(|account| !account.is_erased);
                 let fields = rows::list(snapshot, user)?;
                 Ok::<_, Error>(exists.then_some(fields))
             })
@@ -267,8 +269,8 @@ fn check_value(field: &str, value: Value) -> Result<Option<Value>, Error> {
         DISPLAYNAME | AVATAR_URL => {
             let text = match &value {
                 Value::Null => return Ok(None),
-                Value::String(text) if text.is_empty() => return Ok(None),
-                Value::String(text) => text,
+                // Space around a name is a slip of the hand, as in Synapse.
+                Value::String(text) => text.trim(),
                 _ => return Err(Error::BadJson(format!("{field} is not a string"))),
             };
             if field == DISPLAYNAME {
@@ -276,7 +278,7 @@ fn check_value(field: &str, value: Value) -> Result<Option<Value>, Error> {
             } else {
                 check_avatar(text)?;
             }
-            Ok(Some(value))
+            Ok(Some(text).filter(|text| !text.is_empty()).map(Value::from))
         }
         TIME_ZONE if !value.is_string() => {
             Err(Error::InvalidParam("m.tz is not a string".to_owned()))

@@ -17,7 +17,7 @@ async fn fields_are_set_read_and_removed() {
         let world = World::new(store).await;
         let alice = world.someone("alice").await;
         let avatar = json!("mxc://example.org/abc");
-        set(&world, &alice, "displayname", json!("Älice")).await.unwrap();
+        set(&world, &alice, "displayname", json!(" \tÄlice ")).await.unwrap();
         set(&world, &alice, "avatar_url", avatar.clone()).await.unwrap();
         set(&world, &alice, "m.tz", json!("Europe/London")).await.unwrap();
         set(&world, &alice, "org.example.pets", json!([{"cat": 2}, null])).await.unwrap();
