@@ -46,12 +46,13 @@ impl Rooms {
         Ok(Some((room.id().to_owned(), servers)))
     }
 
-    /// Points a new alias at a room. Its members may do so.
+    /// Points a new alias at a room. Its members may do so, and administrators of the server.
     pub async fn create_alias(
         &self,
         user: &UserId,
         alias: &RoomAliasId,
         room_id: &RoomId,
+        is_admin: bool,
     ) -> Result<(), RoomError> {
         if alias.server_name() != self.server_name() {
             return Err(RoomError::InvalidParam("the alias is of another server".to_owned()));
@@ -60,7 +61,7 @@ impl Rooms {
         self.check(user, Act::CreateAlias(alias, room_id))?;
         let room = self.find(room_id).await?.ok_or(RoomError::RoomNotFound)?;
         let number = self.inner.find_user(user).await?.ok_or(RoomError::NotInRoom)?;
-        if !room.view().is_joined(number) {
+        if !is_admin && !room.view().is_joined(number) {
             return Err(RoomError::NotInRoom);
         }
         let (alias, row) = (alias.to_owned(), AliasRow { room: room.number(), creator: number });
@@ -127,15 +128,17 @@ impl Rooms {
         self.submit(Submission { room_id, draft, timestamp_ms: None, txn: None }).await.map(drop)
     }
 
-    /// The local aliases of a room, for its members and, where it is world readable, for everybody.
+    /// The local aliases of a room, for its members and administrators of the server and, where it
+    /// is world readable, for everybody.
     pub async fn aliases(
         &self,
         user: &UserId,
         room_id: &RoomId,
+        is_admin: bool,
     ) -> Result<Vec<OwnedRoomAliasId>, RoomError> {
         let room = self.known(room_id).await?;
         let number = self.inner.find_user(user).await?;
-        if !may_list(&room.view(), number) {
+        if !is_admin && !may_list(&room.view(), number) {
             return Err(RoomError::NotInRoom);
         }
         self.inner.list_aliases(room.number()).await

@@ -40,6 +40,10 @@ const COPIED: [&str; 9] = [
 /// What a space names as its children; copied with every state key, unless the content is empty.
 const SPACE_CHILD: &str = "m.space.child";
 
+/// How long an upgrade that is asked for again is answered with the room that there is: as long as a
+/// client may still try that has not heard the first answer.
+pub const REPEATED_MS: u64 = 5 * 60 * 1000;
+
 /// The most bans and children of a space that the new room takes over: each is an event of its own.
 pub const COPIED_MAX: usize = 500;
 
@@ -170,8 +174,12 @@ impl Rooms {
         if !view.powers().may_send(&request.sender, "m.room.tombstone", true) {
             return Err(RoomError::Forbidden("you may not upgrade this room"));
         }
-        if let Some(meanwhile) = replaced_by(&view).filter(|room| Some(room) != before.as_ref()) {
-            return self.replaced_meanwhile(&meanwhile, rules).await;
+        let present = replaced_by(&view);
+        if let Some(meanwhile) = present.as_ref().filter(|room| Some(*room) != before.as_ref()) {
+            return self.replaced_meanwhile(meanwhile, rules).await;
+        }
+        if let Some(replacement) = self.replaced_before(&request, &view, rules).await? {
+            return Ok(replacement);
         }
         let plan = Plan {
             rules,
@@ -203,6 +211,27 @@ impl Rooms {
             Some(room) if room.view().rules().id == rules.id => Ok(room_id),
             _ => Err(refusal),
         }
+    }
+
+    /// The room that the very same request, whose answer its client may not have heard, has put in
+    /// the place of the old one a short time ago.
+    async fn replaced_before(
+        &self,
+        request: &UpgradeRoom,
+        old: &RoomView,
+        rules: &Rules,
+    ) -> Result<Option<OwnedRoomId>, RoomError> {
+        let Some(tombstone) = old.state_pdu(TOMBSTONE) else { return Ok(None) };
+        let sent_ms = u64::try_from(tombstone.origin_server_ts()).unwrap_or(0);
+        let age_ms = self.now_ms().saturating_sub(sent_ms);
+        if *tombstone.sender() != *request.sender || age_ms >= REPEATED_MS {
+            return Ok(None);
+        }
+        let replacement = tombstone.content_field::<OwnedRoomId>("replacement_room");
+        let Some(replacement) = replacement else { return Ok(None) };
+        let Some(room) = self.find(&replacement).await? else { return Ok(None) };
+        let is_same = is_made_by(&room.view(), request, rules)?;
+        Ok(is_same.then_some(replacement))
     }
 
     /// The first events of the new room.
@@ -292,6 +321,20 @@ impl Rooms {
         }
         Ok(drafts)
     }
+}
+
+/// Whether a room is what this request would make: by whom, of which version, in whose place, with
+/// which creators.
+fn is_made_by(room: &RoomView, request: &UpgradeRoom, rules: &Rules) -> Result<bool, RoomError> {
+    let Some(create) = room.state_pdu(CREATE) else { return Ok(false) };
+    let content = object(create.content_raw())?;
+    let replaced = content.get("predecessor").and_then(|before| before.get("room_id"));
+    let creators = further_creators(&request.sender, request.additional_creators.clone());
+    let named = content.get("additional_creators").cloned().unwrap_or_else(|| json!([]));
+    Ok(room.rules().id == rules.id
+        && *create.sender() == *request.sender
+        && replaced.and_then(Value::as_str) == Some(request.room_id.as_str())
+        && (!rules.privileged_creators() || named == json!(creators)))
 }
 
 fn create_content(

@@ -30,7 +30,8 @@ pub(crate) async fn create(call: Call) -> Outcome {
     if room_alias.server_name() != call.state.server_name {
         return Err(INVALID_PARAM.with("The alias belongs to another server"));
     }
-    let created = call.state.rooms.create_alias(call.user_id()?, &room_alias, &room_id).await;
+    let (user, is_admin) = (call.user_id()?, call.requester()?.is_admin());
+    let created = call.state.rooms.create_alias(user, &room_alias, &room_id, is_admin).await;
     created.map_err(|error| ApiError::from(error).or_as(ROOM_IN_USE, CONFLICT))?;
     reply::empty()
 }
@@ -46,6 +47,8 @@ pub(crate) async fn remove(call: Call) -> Outcome {
 /// `GET /rooms/{roomId}/aliases`.
 pub(crate) async fn list(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
-    let found = call.state.rooms.aliases(call.user_id()?, &room_id).await?;
+    let requester = call.requester()?;
+    let found =
+        call.state.rooms.aliases(requester.user_id(), &room_id, requester.is_admin()).await?;
     reply::ruma(aliases::v3::Response::new(found))
 }

@@ -78,14 +78,17 @@ async fn aliases_point_at_rooms_and_a_canonical_one_must() {
         let content = json!({ "alias": alias });
         let set = || world.set_state(&alice, &room, "m.room.canonical_alias", content.clone());
         assert!(matches!(set().await, Err(RoomError::BadAlias(_))));
-        assert!(world.rooms.create_alias(&bob, &alias, &room).await.is_err(), "not in the room");
-        world.rooms.create_alias(&alice, &alias, &room).await.unwrap();
-        let again = world.rooms.create_alias(&alice, &alias, &room).await;
+        assert!(
+            world.rooms.create_alias(&bob, &alias, &room, false).await.is_err(),
+            "not in the room"
+        );
+        world.rooms.create_alias(&alice, &alias, &room, false).await.unwrap();
+        let again = world.rooms.create_alias(&alice, &alias, &room, false).await;
         assert!(matches!(again, Err(RoomError::AliasTaken)));
         set().await.unwrap();
-        let listed = world.rooms.aliases(&alice, &room).await.unwrap();
+        let listed = world.rooms.aliases(&alice, &room, false).await.unwrap();
         assert_eq!(listed, std::slice::from_ref(&alias));
-        assert!(world.rooms.aliases(&bob, &room).await.is_err());
+        assert!(world.rooms.aliases(&bob, &room, false).await.is_err());
         let (found, servers) = world.rooms.resolve_alias(&alias).await.unwrap().unwrap();
         assert_eq!((found, servers.len()), (room.clone(), 1));
         let refused = world.rooms.delete_alias(&bob, &alias, false).await;
@@ -104,7 +107,7 @@ async fn an_alias_is_short_and_can_be_written_down() {
         let longest = "x".repeat(255 - "#:example.org".len());
         let create = async |localpart: &str| {
             let alias = RoomAliasId::parse(format!("#{localpart}:example.org")).unwrap();
-            let created = world.rooms.create_alias(&alice, &alias, &room).await;
+            let created = world.rooms.create_alias(&alice, &alias, &room, false).await;
             let request = CreateRoom {
                 alias_localpart: Some(format!("{localpart}2")),
                 ..room_of(&alice, RoomPreset::PublicChat)
@@ -117,7 +120,7 @@ async fn an_alias_is_short_and_can_be_written_down() {
             assert!(matches!(with_room, Err(RoomError::InvalidParam(_))), "{wrong:?}");
         }
         let empty = RoomAliasId::parse("#:example.org").unwrap();
-        let empty = world.rooms.create_alias(&alice, &empty, &room).await;
+        let empty = world.rooms.create_alias(&alice, &empty, &room, false).await;
         assert!(matches!(empty, Err(RoomError::InvalidParam(_))));
         create(&longest).await.0.unwrap();
         create("tea-🫖").await.1.unwrap();

@@ -1,16 +1,22 @@
 //! Room upgrades.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use proto::rules::Rules;
 use ruma::{OwnedRoomAliasId, RoomVersionId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::json;
 use store::{
     numbers::{CANONICAL_ALIAS, CREATE, JOIN_RULES, NAME, TOMBSTONE},
-    testing::count_groups,
+    testing::{ManualClock, count_groups, for_each_engine},
 };
 
-use super::world::{each_version, each_world, other, room_of, user};
-use crate::{Membership, RoomError, create::CreateRoom, upgrade::UpgradeRoom};
+use super::world::{World, each_version, each_world, other, room_of, user};
+use crate::{
+    Membership, RoomError, Rooms, Setup,
+    create::CreateRoom,
+    upgrade::{REPEATED_MS, UpgradeRoom},
+};
 
 fn upgrade(sender: &ruma::UserId, room: &ruma::RoomId, version: RoomVersionId) -> UpgradeRoom {
     UpgradeRoom {
@@ -96,12 +102,12 @@ async fn the_old_room_is_closed_and_handed_over_in_one_change() {
         let old = world.rooms.create(request("tea")).await.unwrap();
         let names = |local: &str| format!("#{local}:{}", alice.server_name());
         let further = OwnedRoomAliasId::try_from(names("coffee")).unwrap();
-        world.rooms.create_alias(&alice, &further, &old).await.unwrap();
+        world.rooms.create_alias(&alice, &further, &old, false).await.unwrap();
         let named = json!({ "alias": names("tea"), "alt_aliases": [names("coffee")] });
         world.submit(&alice, &old, ("m.room.canonical_alias", Some(""), named)).await.unwrap();
         // An alias that the event still names, though it has come to point at another room.
         world.rooms.delete_alias(&user("root"), &further, true).await.unwrap();
-        world.rooms.create_alias(&alice, &further, &elsewhere).await.unwrap();
+        world.rooms.create_alias(&alice, &further, &elsewhere, false).await.unwrap();
 
         let before = count_groups(&world.rooms.inner.setup.store).await;
         let new = world.rooms.upgrade(upgrade(&alice, &old, RoomVersionId::V11)).await.unwrap();
@@ -184,8 +190,51 @@ async fn whoever_upgrades_at_the_same_time_gets_the_same_room() {
         assert_eq!(view.field(TOMBSTONE, "replacement_room").as_deref(), Some(new.as_str()));
         let alias = OwnedRoomAliasId::try_from("#tea:example.org").unwrap();
         assert_eq!(world.rooms.resolve_alias(&alias).await.unwrap().unwrap().0, *new);
-        // Afterwards it can be replaced anew.
-        assert_ne!(&ask(RoomVersionId::V11).await.unwrap(), new);
+    })
+    .await;
+}
+
+/// A client that has not heard the answer asks again.
+#[tokio::test]
+async fn the_same_upgrade_asked_for_again_is_the_same_for_some_time() {
+    for_each_engine(|store| async move {
+        let clock = Arc::new(ManualClock::default());
+        let base = crate::testing::setup(store, "example.org", 1);
+        let world = World { rooms: Rooms::new(Setup { clock: Arc::clone(&clock) as _, ..base }) };
+        let (alice, bob) = (user("alice"), user("bob"));
+        let old = world.rooms.create(room_of(&alice, RoomPreset::PublicChat)).await.unwrap();
+        let request = |version| upgrade(&alice, &old, version);
+        let ask = |request| world.rooms.upgrade(request);
+        let first = ask(request(RoomVersionId::V12)).await.unwrap();
+        assert_eq!(ask(request(RoomVersionId::V12)).await.unwrap(), first);
+        // Whoever asks for something else gets that.
+        let further = UpgradeRoom { additional_creators: vec![bob], ..request(RoomVersionId::V12) };
+        let second = ask(further.clone()).await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!(ask(further).await.unwrap(), second);
+        let third = ask(request(RoomVersionId::V11)).await.unwrap();
+        assert_eq!(ask(request(RoomVersionId::V11)).await.unwrap(), third);
+        clock.advance(REPEATED_MS);
+        assert_ne!(ask(request(RoomVersionId::V11)).await.unwrap(), third);
+    })
+    .await;
+}
+
+/// A tombstone that leads elsewhere is no upgrade.
+#[tokio::test]
+async fn a_tombstone_written_by_hand_keeps_nobody_from_upgrading() {
+    each_world(async |world| {
+        let alice = user("alice");
+        let create = || world.rooms.create(room_of(&alice, RoomPreset::PublicChat));
+        let (old, elsewhere) = (create().await.unwrap(), create().await.unwrap());
+        for replacement in [json!(elsewhere), json!(old), json!("!nowhere:example.org"), json!(3)] {
+            let content = json!({ "body": "moved", "replacement_room": replacement });
+            world.set_state(&alice, &old, "m.room.tombstone", content).await.unwrap();
+            let version = world.rooms.inner.setup.settings.load().default_version.clone();
+            let new = world.rooms.upgrade(upgrade(&alice, &old, version)).await.unwrap();
+            let view = world.rooms.find(&old).await.unwrap().unwrap().view();
+            assert_eq!(view.field(TOMBSTONE, "replacement_room").as_deref(), Some(new.as_str()));
+        }
     })
     .await;
 }

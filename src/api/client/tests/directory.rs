@@ -35,6 +35,20 @@ async fn aliases_come_and_go() {
 }
 
 #[tokio::test]
+async fn an_administrator_names_rooms_that_she_is_not_in() {
+    each_world(async |world: World| {
+        let (alice, root) = (world.register("alice").await, world.register_as("root", true).await);
+        let room = alice.create_room(&json!({ "preset": "private_chat" })).await;
+        let path = "directory/room/%23tea:example.org";
+        root.put(path, &json!({ "room_id": room })).await.ok();
+        let list = format!("rooms/{room}/aliases");
+        let aliases = json!({ "aliases": ["#tea:example.org"] });
+        assert_eq!(root.get(&list).await.ok(), aliases);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_removed_alias_is_canonical_no_more() {
     each_world(async |world: World| {
         let alice = world.register("alice").await;
