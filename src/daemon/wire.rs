@@ -58,7 +58,7 @@ pub(crate) async fn wire(
     let policy = Arc::new(UserPolicy::default());
     let rooms = rooms(&context, handles, signing_key, Arc::clone(&policy) as _);
     let users = Users::new(&context, ServerRooms::new(rooms.clone(), store.clone())).await?;
-    policy.bind(users.accounts.clone());
+    policy.bind(users.accounts.clone(), users.ignored.clone());
     let sync = Sync::new(sync::Parts {
         store,
         rooms: rooms.clone(),

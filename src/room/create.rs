@@ -9,7 +9,7 @@ use proto::{
     clock::random_string, draft::Placement, number::RoomNumber, pdu::Pdu, rules::Rules,
     state::StateMap,
 };
-use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, UserId};
 use smallvec::smallvec;
 use store::{
     numbers::{CREATE, Promise},
@@ -36,6 +36,7 @@ pub use crate::recipe::{CreateRoom, InitialState};
 pub const INVITES_MAX: usize = 200;
 /// The most state events that a room is created with.
 pub const INITIAL_STATE_MAX: usize = 200;
+const TOO_MANY: RoomError = RoomError::Limit("too many invitations or state events at once");
 /// The random characters of a room id that is not computed from the create event.
 const ROOM_ID_LENGTH: usize = 18;
 
@@ -47,28 +48,35 @@ impl Rooms {
         let rules = Rules::of(version.as_str())
             .ok_or_else(|| RoomError::UnsupportedVersion(version.clone()))?;
         self.check(&request.creator, Act::Create(version))?;
-        for (invited, _) in &request.invite {
-            self.check_invite(&request, invited)?;
-        }
         if request.invite.len() > INVITES_MAX || request.initial_state.len() > INITIAL_STATE_MAX {
-            return Err(RoomError::Limit("too many invitations or state events at once"));
+            return Err(TOO_MANY);
         }
         if request.public && !settings.publishing {
             return Err(RoomError::Forbidden("rooms cannot be published on this server"));
         }
         let alias = self.new_alias(&request).await?;
         let recipe = recipe(&request, rules, alias.as_ref(), settings.federate_by_default)?;
+        self.check_invites(&request.creator, &recipe).await?;
         let plan = Plan { rules, creator: request.creator, alias, public: request.public, recipe };
         self.build(&plan).await
     }
 
-    fn check_invite(&self, request: &CreateRoom, invited: &OwnedUserId) -> Result<(), RoomError> {
+    /// Checks whom the new room invites, be it by `invite` or by member events among the state that
+    /// it begins with.
+    async fn check_invites(&self, creator: &UserId, recipe: &Recipe) -> Result<(), RoomError> {
         // The room has no id yet: what counts is who invites whom.
         let nowhere = <&RoomId>::try_from("!new").map_err(|_| RoomError::RoomNotFound)?;
-        if *invited == request.creator {
-            return Err(RoomError::Forbidden("you cannot invite yourself"));
+        let invited = recipe.invited();
+        if invited.len() > INVITES_MAX {
+            return Err(TOO_MANY);
         }
-        self.check(&request.creator, Act::Invite(nowhere, invited))
+        for user in &invited {
+            if user == creator {
+                return Err(RoomError::Forbidden("you cannot invite yourself"));
+            }
+            self.check_invite(creator, user, nowhere).await?;
+        }
+        Ok(())
     }
 
     /// The alias that the room gets, if it is free.

@@ -15,6 +15,13 @@ pub enum RoomError {
     /// Anything else that this user may not do: `M_FORBIDDEN`, 403. The reason as a sentence.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// A change of membership that asks for what cannot be, as the membership is another one:
+    /// `M_BAD_STATE`, 403.
+    #[error("{0}")]
+    BadState(&'static str),
+    /// The user who is to be invited wants no invitations: `M_INVITE_BLOCKED`, 403.
+    #[error("this user wants no invitations")]
+    InviteBlocked,
     /// The user is not in the room and never was, or the room is not known, which is not told
     /// apart: `M_FORBIDDEN`, 403.
     #[error("you are not in this room")]

@@ -74,7 +74,7 @@ struct Change<'c> {
     content: Map<String, Value>,
     /// Which memberships it may start from, and what to say otherwise.
     from: &'static [Membership],
-    refusal: &'static str,
+    refusal: RoomError,
     timestamp_ms: u64,
 }
 
@@ -96,6 +96,9 @@ const RESERVED: &[&str] = &[
 /// The key of a restricted join that names who authorises it.
 const AUTHORISED_VIA: &str = "join_authorised_via_users_server";
 
+/// Why somebody may not knock whose membership says more than a knock.
+const KNOCK_REFUSAL: &str = "you are joined to, invited to or banned from this room already";
+
 /// The memberships that one can leave.
 const PRESENT: &[Membership] = &[Membership::Join, Membership::Invite, Membership::Knock];
 
@@ -109,7 +112,7 @@ impl Work for Change<'_> {
             return Ok(body.event_id().to_owned());
         }
         if !self.from.contains(&old) {
-            return Err(RoomError::Forbidden(self.refusal));
+            return Err(self.refusal.clone());
         }
         let mut content = self.content.clone();
         if self.membership == Membership::Join {
@@ -214,7 +217,7 @@ impl Rooms {
             membership: Membership::Join,
             content: further,
             from: ANY,
-            refusal: "you may not join this room",
+            refusal: RoomError::Forbidden("you may not join this room"),
             timestamp_ms: self.now_ms(),
         };
         self.change_membership(room, change).await
@@ -249,7 +252,7 @@ impl Rooms {
             membership: Membership::Knock,
             content,
             from: &[Membership::Leave, Membership::Knock],
-            refusal: "you are joined to, invited to or banned from this room already",
+            refusal: RoomError::Forbidden(KNOCK_REFUSAL),
             timestamp_ms: self.now_ms(),
         };
         self.change_membership(&room, change).await
@@ -267,7 +270,7 @@ impl Rooms {
             membership: Membership::Leave,
             content: content(None, request.reason),
             from: PRESENT,
-            refusal: "you are not in this room",
+            refusal: RoomError::Forbidden("you are not in this room"),
             timestamp_ms: self.now_ms(),
         };
         self.change_membership(&room, change).await
@@ -275,33 +278,34 @@ impl Rooms {
 
     /// Invites a user.
     pub async fn invite(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
-        self.check(&request.sender, Act::Invite(&request.room_id, &request.target))?;
+        self.check_invite(&request.sender, &request.target, &request.room_id).await?;
         let mut content = content(Some(&request.profile), request.reason.clone());
         if request.is_direct {
             content.insert("is_direct".to_owned(), true.into());
         }
         let from = &[Membership::Invite, Membership::Knock, Membership::Leave];
-        let refusal = "the user is in the room already, or banned from it";
+        let refusal = RoomError::Forbidden("the user is in the room already, or banned from it");
         self.change_other(&request, Membership::Invite, (from, refusal), content).await
     }
 
     /// Kicks a user: also takes back an invitation or refuses a knock.
     pub async fn kick(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
         let content = content(None, request.reason.clone());
-        let from = (PRESENT, "the user is not in the room");
+        let from = (PRESENT, RoomError::Forbidden("the user is not in the room"));
         self.change_other(&request, Membership::Leave, from, content).await
     }
 
     /// Bans a user.
     pub async fn ban(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
         let content = content(None, request.reason.clone());
-        self.change_other(&request, Membership::Ban, (ANY, ""), content).await
+        let from = (ANY, RoomError::Forbidden("you may not ban this user"));
+        self.change_other(&request, Membership::Ban, from, content).await
     }
 
     /// Unbans a user.
     pub async fn unban(&self, request: OtherMembership) -> Result<Submitted, RoomError> {
         let content = content(None, request.reason.clone());
-        let from = (&[Membership::Ban][..], "the user is not banned");
+        let from = (&[Membership::Ban][..], RoomError::BadState("the user is not banned"));
         self.change_other(&request, Membership::Leave, from, content).await
     }
 
@@ -342,6 +346,19 @@ impl Rooms {
         Ok(())
     }
 
+    /// Checks whether a user may invite another one here, and whether that one wants it.
+    pub(crate) async fn check_invite(
+        &self,
+        sender: &UserId,
+        target: &UserId,
+        room_id: &RoomId,
+    ) -> Result<(), RoomError> {
+        self.check(sender, Act::Invite(room_id, target))?;
+        let blocks =
+            self.is_local(target) && self.inner.setup.policy.blocks_invites(target).await?;
+        if blocks { Err(RoomError::InviteBlocked) } else { Ok(()) }
+    }
+
     pub(crate) fn check(&self, user: &UserId, act: Act<'_>) -> Result<(), RoomError> {
         self.inner.setup.policy.check(user, act).map_err(RoomError::Forbidden)
     }
@@ -350,7 +367,7 @@ impl Rooms {
         &self,
         request: &OtherMembership,
         membership: Membership,
-        (from, refusal): (&'static [Membership], &'static str),
+        (from, refusal): (&'static [Membership], RoomError),
         content: Map<String, Value>,
     ) -> Result<Submitted, RoomError> {
         let room = self.known(&request.room_id).await?;
@@ -427,7 +444,7 @@ impl Work for SubmitMember<'_> {
                 }
             }
             (Membership::Invite, Some(user)) => {
-                self.rooms.check(&draft.sender, Act::Invite(room_id, user))?;
+                self.rooms.check_invite(&draft.sender, user, room_id).await?;
             }
             _ => {}
         }

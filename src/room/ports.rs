@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use ruma::{RoomAliasId, RoomId, RoomVersionId, UserId};
 use store::WriteTxn;
 
@@ -28,6 +29,14 @@ pub enum Act<'a> {
 pub trait Policy: Send + Sync + 'static {
     /// Whether the user may do this; the error is a sentence for the user.
     fn check(&self, user: &UserId, act: Act<'_>) -> Result<(), &'static str>;
+
+    /// Whether a user of this server wants no invitations (client-server API, "Invite permission").
+    fn blocks_invites<'a>(
+        &'a self,
+        _user: &'a UserId,
+    ) -> BoxFuture<'a, Result<bool, store::Error>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// Whether the user asked for erasure: her events are served redacted to those who were not in
     /// the room when they were sent.

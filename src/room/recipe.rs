@@ -72,6 +72,24 @@ pub(crate) struct Recipe {
     pub(crate) drafts: Vec<Draft>,
 }
 
+impl Recipe {
+    /// Everybody whom it invites.
+    pub(crate) fn invited(&self) -> Vec<OwnedUserId> {
+        let members = self.drafts.iter().filter(|draft| {
+            draft.event_type == TimelineEventType::RoomMember
+                && membership_of(draft) == Some(Membership::Invite)
+        });
+        // What is no user is refused by the authorization rules.
+        members.filter_map(|draft| UserId::parse(draft.state_key.as_deref()?).ok()).collect()
+    }
+}
+
+/// The membership that a member event says.
+fn membership_of(draft: &Draft) -> Option<Membership> {
+    let content = serde_json::from_str::<Map<String, Value>>(draft.content.get()).ok()?;
+    Membership::parse(content.get("membership")?.as_str()?)
+}
+
 /// What a preset says.
 struct Preset {
     join_rule: &'static str,

@@ -41,14 +41,17 @@ impl Rooms {
         let target = self.inner.find_event(&request.event_id).await?;
         let target = target.filter(|target| target.room == room.number());
         let view = room.view();
-        if let Err(error) = self.may_ask(&view, &request, target.as_deref()) {
+        if let Err(error) = self.may_ask(&view, &request, target.as_deref()).await {
             return match request.txn.map(|txn| txn.stage(&request.room_id).hash) {
                 Some(hash) => self.sent_before(hash, error).await,
                 None => Err(error),
             };
         }
         let mut content = request.content;
-        content.remove("redacts");
+        if content.remove("redacts").is_some_and(|other| other != request.event_id.as_str()) {
+            let reason = "`redacts` names another event than the one to redact";
+            return Err(RoomError::InvalidParam(reason.to_owned()));
+        }
         let draft = Draft {
             sender: request.sender,
             event_type: TimelineEventType::RoomRedaction,
@@ -63,7 +66,7 @@ impl Rooms {
     /// Whether a client may ask for a redaction. The authorization rules let everybody send them
     /// from room version 3 on, and leave it to each server whether they apply; sending one that
     /// does not is refused. Everywhere they apply to events of the sender's own server.
-    fn may_ask(
+    async fn may_ask(
         &self,
         view: &RoomView,
         request: &RedactRequest,
@@ -75,11 +78,18 @@ impl Rooms {
         let may_redact = |author: &UserId| {
             *author == *request.sender || request.is_admin && self.is_local(author)
         };
-        let may = target.is_some_and(|target| may_redact(target.pdu().sender()));
-        if may || view.powers().reaches(&request.sender, Level::Redact) {
-            Ok(())
-        } else {
-            Err(RoomError::Forbidden("you may not redact this event"))
+        if view.powers().reaches(&request.sender, Level::Redact) {
+            return Ok(());
+        }
+        match target {
+            // Whoever may redact everything may redact what is not here yet, too.
+            None => {
+                let sender = self.inner.find_user(&request.sender).await?;
+                let joined = sender.is_some_and(|sender| view.is_joined(sender));
+                Err(if joined { RoomError::EventNotFound } else { RoomError::NotInRoom })
+            }
+            Some(target) if may_redact(target.pdu().sender()) => Ok(()),
+            Some(_) => Err(RoomError::Forbidden("you may not redact this event")),
         }
     }
 }

@@ -157,6 +157,7 @@ impl Course<'_> {
     async fn look(&self, since: Option<SyncToken>) -> Result<Arc<Look>, Error> {
         let user = self.requester.user();
         let ignored = self.inner.parts.ignored.of(user).await?;
+        let blocks_invites = self.inner.parts.ignored.blocks_invites(user).await?;
         loop {
             self.inner.waiter(self.requester).await?;
             // What is not durable is read first, so that it cannot overtake what is.
@@ -177,6 +178,7 @@ impl Course<'_> {
                 memberships: standing.memberships,
                 news: standing.news,
                 ignored,
+                blocks_invites,
             }));
         }
     }

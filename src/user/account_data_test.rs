@@ -206,6 +206,44 @@ async fn the_ignore_list_follows_its_account_data() {
 }
 
 #[tokio::test]
+async fn who_wants_no_invitations_says_so_in_account_data() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let (alice, bob) = (world.someone("alice").await, world.someone("bob").await);
+        let blocks = async |world: &World, someone: &Someone| {
+            let user = someone.requester.user();
+            let cached = world.ignored.blocks_invites(user).await.unwrap();
+            let read = world.ignored.blocks_invites_by_id(&someone.user_id).await.unwrap();
+            assert_eq!(cached, read);
+            read
+        };
+        assert!(!blocks(&world, &alice).await);
+        for (content, expected) in [
+            (json!({"default_action": "block"}), true),
+            (json!({"default_action": 1}), false),
+            (json!({"default_action": "block", "more": {}}), true),
+            (json!({}), false),
+            (json!({"default_action": "block"}), true),
+        ] {
+            set(&world, &alice, "m.invite_permission_config", content).await.unwrap();
+            for world in [&world, &world.restarted().await] {
+                assert_eq!(blocks(world, &alice).await, expected);
+                assert!(!blocks(world, &bob).await);
+            }
+        }
+        world
+            .account_data
+            .remove(&alice.requester, None, "m.invite_permission_config")
+            .await
+            .unwrap();
+        assert!(!blocks(&world, &alice).await);
+        let nobody = ruma::user_id!("@nobody:example.org");
+        assert!(!world.ignored.blocks_invites_by_id(nobody).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn all_that_a_user_has_is_bounded() {
     for_each_engine(|store| async move {
         let world = World::new(store).await;

@@ -2,8 +2,9 @@
 
 use proto::draft::Draft;
 use room::{
-    Setup, Submission, Visible,
+    RoomError, Setup, Submission, Visible,
     create::CreateRoom,
+    membership::OtherMembership,
     query::Reading,
     testing::{rooms, setup},
 };
@@ -167,6 +168,36 @@ async fn names_receipts_presence_and_the_directory_work_over_rooms() {
 }
 
 #[tokio::test]
+async fn who_wants_no_invitations_gets_none() {
+    for_each_engine(|store| async move {
+        let world = World::new(store.clone()).await;
+        let [alice, bob, carol] = three(&world).await;
+        let policy = Arc::new(UserPolicy::default());
+        let base = setup(store, "example.org", 1);
+        let rooms = Rooms::new(Setup { policy: Arc::clone(&policy) as _, ..base });
+        policy.bind(world.accounts.clone(), world.ignored.clone());
+        let room = create(&rooms, &alice.user_id, RoomPreset::PrivateChat).await;
+        let content = to_raw_value(&json!({"default_action": "block"})).unwrap();
+        let data_type = "m.invite_permission_config";
+        world.account_data.set(&bob.requester, None, data_type, content).await.unwrap();
+        let invite = |someone: &Someone| OtherMembership {
+            sender: alice.user_id.clone(),
+            target: someone.user_id.clone(),
+            room_id: room.clone(),
+            reason: None,
+            profile: MemberProfile::default(),
+            is_direct: false,
+        };
+        rooms.invite(invite(&carol)).await.unwrap();
+        let blocked = rooms.invite(invite(&bob)).await;
+        assert!(matches!(blocked, Err(RoomError::InviteBlocked)));
+        world.account_data.remove(&bob.requester, None, data_type).await.unwrap();
+        rooms.invite(invite(&bob)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_erased_user_is_gone_and_read_by_those_who_were_there() {
     for_each_engine(|store| async move {
         let world = World::new(store.clone()).await;
@@ -182,7 +213,7 @@ async fn an_erased_user_is_gone_and_read_by_those_who_were_there() {
             rooms: Arc::clone(&access),
         };
         let accounts = Accounts::open(world.context.clone(), parts).await.unwrap();
-        policy.bind(accounts.clone());
+        policy.bind(accounts.clone(), world.ignored.clone());
 
         let room = create(&rooms, &bob.user_id, RoomPreset::PublicChat).await;
         join(&rooms, &alice.user_id, &room).await;

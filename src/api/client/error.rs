@@ -8,6 +8,7 @@ use std::{borrow::Cow, time::Duration};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use proto::auth::DeniedKind;
 use room::RoomError;
 use ruma::{RoomVersionId, api::client::uiaa::UiaaInfo};
 use serde_json::{Map, Value};
@@ -26,6 +27,7 @@ const fn kind(status: StatusCode, code: &'static str) -> Kind {
 
 pub(crate) const BAD_ALIAS: Kind = kind(StatusCode::BAD_REQUEST, "M_BAD_ALIAS");
 pub(crate) const BAD_JSON: Kind = kind(StatusCode::BAD_REQUEST, "M_BAD_JSON");
+pub(crate) const BAD_STATE: Kind = kind(StatusCode::FORBIDDEN, "M_BAD_STATE");
 pub(crate) const CANNOT_SET: Kind = kind(StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON");
 pub(crate) const CONFLICT: Kind = kind(StatusCode::CONFLICT, "M_UNKNOWN");
 pub(crate) const FORBIDDEN: Kind = kind(StatusCode::FORBIDDEN, "M_FORBIDDEN");
@@ -36,6 +38,7 @@ pub(crate) const INTERNAL: Kind = kind(StatusCode::INTERNAL_SERVER_ERROR, "M_UNK
 pub(crate) const INVALID_PARAM: Kind = kind(StatusCode::BAD_REQUEST, "M_INVALID_PARAM");
 pub(crate) const INVALID_ROOM_STATE: Kind = kind(StatusCode::BAD_REQUEST, "M_INVALID_ROOM_STATE");
 pub(crate) const INVALID_USERNAME: Kind = kind(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME");
+pub(crate) const INVITE_BLOCKED: Kind = kind(StatusCode::FORBIDDEN, "M_INVITE_BLOCKED");
 pub(crate) const KEY_TOO_LARGE: Kind = kind(StatusCode::BAD_REQUEST, "M_KEY_TOO_LARGE");
 pub(crate) const LIMIT_EXCEEDED: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED");
 pub(crate) const MISSING_PARAM: Kind = kind(StatusCode::BAD_REQUEST, "M_MISSING_PARAM");
@@ -180,9 +183,15 @@ impl From<RoomError> for ApiError {
         let text = error.to_string();
         match error {
             RoomError::Store(_) | RoomError::Busy | RoomError::Damaged(_) => Self::internal(text),
+            // What has not the form that the rules can be applied to is no question of rights.
+            RoomError::Denied(denied) if denied.kind == DeniedKind::Malformed => {
+                BAD_JSON.with(text)
+            }
             RoomError::Denied(_) | RoomError::Forbidden(_) | RoomError::NotInRoom => {
                 FORBIDDEN.with(text)
             }
+            RoomError::BadState(_) => BAD_STATE.with(text),
+            RoomError::InviteBlocked => INVITE_BLOCKED.with(text),
             RoomError::RoomNotFound
             | RoomError::EventNotFound
             | RoomError::StateNotFound

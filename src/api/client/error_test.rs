@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use http_body_util::BodyExt;
+use proto::auth::Denied;
 use ruma::api::client::uiaa::{AuthFlow, AuthType};
 use serde_json::json;
 
@@ -20,6 +21,21 @@ async fn code_text_and_status() {
     assert_eq!(status, 403);
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(body, json!({ "errcode": "M_FORBIDDEN", "error": "you are not in this room" }));
+}
+
+#[tokio::test]
+async fn what_the_rules_deny_and_what_has_no_form_for_them() {
+    let denied = |kind| RoomError::Denied(Denied { kind, reason: "so it is".to_owned() });
+    let cases = [
+        (denied(DeniedKind::Power), 403, "M_FORBIDDEN"),
+        (denied(DeniedKind::Malformed), 400, "M_BAD_JSON"),
+        (RoomError::BadState("not banned"), 403, "M_BAD_STATE"),
+        (RoomError::InviteBlocked, 403, "M_INVITE_BLOCKED"),
+    ];
+    for (error, expected, code) in cases {
+        let (status, _, body) = answer(error.into()).await;
+        assert_eq!((status, &body["errcode"]), (expected, &json!(code)));
+    }
 }
 
 #[tokio::test]

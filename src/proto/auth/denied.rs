@@ -132,7 +132,7 @@ where
     }
 }
 
-/// Whether a power levels event has only levels where levels belong.
+/// Whether a power levels event has only levels where levels belong, and only users among users.
 fn is_well_formed(pdu: &Pdu) -> bool {
     let Ok(content) = pdu.content_as::<serde_json::Map<String, serde_json::Value>>() else {
         return false;
@@ -140,9 +140,10 @@ fn is_well_formed(pdu: &Pdu) -> bool {
     let strict = pdu.rules().authorization.integer_power_levels;
     let is_level = |value: &serde_json::Value| value.is_i64() || (!strict && value.is_string());
     content.iter().all(|(key, value)| match key.as_str() {
-        "users" | "events" | "notifications" => {
-            value.as_object().is_some_and(|map| map.values().all(is_level))
-        }
+        "users" | "events" | "notifications" => value.as_object().is_some_and(|map| {
+            let fits = |name: &str| key != "users" || <&UserId>::try_from(name).is_ok();
+            map.iter().all(|(name, level)| fits(name) && is_level(level))
+        }),
         "ban" | "kick" | "invite" | "redact" | "users_default" | "events_default"
         | "state_default" => is_level(value),
         _ => true,

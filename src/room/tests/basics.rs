@@ -95,7 +95,7 @@ async fn who_may_not_is_refused_and_nothing_of_it_stays() {
         assert!(matches!(world.join(&bob, &room).await, Err(RoomError::Denied(_))));
         world.rooms.unban(other(&alice, &bob, &room)).await.unwrap();
         let again = world.rooms.unban(other(&alice, &bob, &room)).await;
-        assert!(matches!(again, Err(RoomError::Forbidden(_))));
+        assert!(matches!(again, Err(RoomError::BadState(_))));
     })
     .await;
 }

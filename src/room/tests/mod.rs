@@ -2,6 +2,7 @@
 
 mod basics;
 mod directory;
+mod invites;
 mod large;
 mod membership;
 mod naming;

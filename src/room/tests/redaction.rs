@@ -167,3 +167,37 @@ async fn what_is_redacted_is_gone_from_the_directory_and_the_powers() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_not_there_and_what_contradicts_itself() {
+    each_version(async |world, rules| {
+        let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
+        let room = world.public_room(&alice, rules).await;
+        world.join(&bob, &room).await.unwrap();
+        let ask = async |sender: &ruma::UserId, event: &ruma::EventId, redacts: Option<&str>| {
+            let content = redacts.map(|redacts| json!({ "redacts": redacts }));
+            let request = RedactRequest {
+                sender: sender.to_owned(),
+                is_admin: false,
+                room_id: room.clone(),
+                event_id: event.to_owned(),
+                content: from_value(content.unwrap_or(json!({}))).unwrap(),
+                txn: None,
+            };
+            world.rooms.redact(request).await
+        };
+        // Another room of the same version gives an id of the right form.
+        let elsewhere = world.public_room(&alice, rules).await;
+        let foreign = world.say(&alice, &elsewhere, "not here").await;
+        assert!(matches!(ask(&bob, &foreign, None).await, Err(RoomError::EventNotFound)));
+        assert!(matches!(ask(&carol, &foreign, None).await, Err(RoomError::NotInRoom)));
+        ask(&alice, &foreign, None).await.unwrap();
+        let said = world.say(&bob, &room, "here").await;
+        let other = ask(&bob, &said, Some(foreign.as_str())).await;
+        assert!(matches!(other, Err(RoomError::InvalidParam(_))));
+        assert!(!world.rooms.inner.find_event(&said).await.unwrap().unwrap().body.is_redacted());
+        ask(&bob, &said, Some(said.as_str())).await.unwrap();
+        assert!(world.rooms.inner.find_event(&said).await.unwrap().unwrap().body.is_redacted());
+    })
+    .await;
+}

@@ -63,6 +63,8 @@ pub(crate) struct Look {
     pub(crate) news: Option<News>,
     /// Whom the user ignores.
     pub(crate) ignored: Arc<HashSet<OwnedUserId>>,
+    /// Whether the user wants no invitations.
+    pub(crate) blocks_invites: bool,
 }
 
 impl Look {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use proto::client_event::stripped_state;
+use proto::{client_event::stripped_state, visibility::Membership as State};
 use room::{Event, RoomView};
 use store::{
     numbers::{AVATAR, CANONICAL_ALIAS, CREATE, ENCRYPTION, JOIN_RULES, NAME, TOPIC},
@@ -17,13 +17,17 @@ use crate::{answer::StrippedRoom, membership::Membership};
 const SHOWN: [proto::number::StateKeyNumber; 7] =
     [CREATE, JOIN_RULES, NAME, TOPIC, AVATAR, CANONICAL_ALIAS, ENCRYPTION];
 
-/// What is told of an invitation or a knock; nothing where an ignored user invites.
+/// What is told of an invitation or a knock; nothing where an ignored user invites, or where the
+/// user wants no invitations.
 pub(crate) fn stripped(
     look: &Look,
     source: &mut Source<'_, '_>,
     membership: &Membership,
     view: Option<&RoomView>,
 ) -> Found<Option<StrippedRoom>> {
+    if look.blocks_invites && membership.state == State::Invite {
+        return Ok(None);
+    }
     let Some(number) = membership.event else { return Ok(None) };
     let event = source.event(number)?;
     let pdu = event.pdu();

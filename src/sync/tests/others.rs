@@ -247,6 +247,25 @@ async fn a_sync_makes_its_user_online() {
 }
 
 #[tokio::test]
+async fn invitations_that_are_not_wanted_are_left_out() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let room = bob.create().await;
+        bob.invite(&alice, &room).await;
+        let invited = |answer: &Value| answer["rooms"]["invite"].get(room.as_str()).is_some();
+        assert!(invited(&alice.sync().await));
+        set(&alice, None, "m.invite_permission_config", json!({"default_action": "block"})).await;
+        alice.since = None;
+        assert!(!invited(&alice.sync().await));
+        set(&alice, None, "m.invite_permission_config", json!({})).await;
+        alice.since = None;
+        assert!(invited(&alice.sync().await));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ignored_users_are_left_out() {
     each_world(async |world| {
         let mut alice = world.register("alice").await;

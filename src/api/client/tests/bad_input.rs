@@ -34,6 +34,35 @@ async fn bodies_that_are_no_objects() {
     .await;
 }
 
+/// What has not the form that the rules need is no question of rights.
+#[tokio::test]
+async fn power_levels_that_are_none() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let path = format!("rooms/{room}/state/m.room.power_levels");
+        let own = alice.get(&path).await.ok();
+        for wrong in [
+            json!({ "users": 3 }),
+            json!({ "users": { "nobody": 3 } }),
+            json!({ "ban": "50" }),
+            json!({ "events": null }),
+            json!({ "notifications": { "room": "50" } }),
+        ] {
+            let mut levels = own.clone();
+            for (key, value) in wrong.as_object().unwrap() {
+                levels[key] = value.clone();
+            }
+            alice.put(&path, &levels).await.is(400, "M_BAD_JSON");
+        }
+        let member = format!("rooms/{room}/send/m.room.member/t");
+        alice.put(&member, &json!({ "membership": "join" })).await.is(400, "M_BAD_JSON");
+        let message = json!({ "users": { &alice.user_id: 101 } });
+        alice.put(&path, &message).await.is(403, "M_FORBIDDEN");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn too_much() {
     each_world(async |world: World| {
