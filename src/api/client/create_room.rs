@@ -4,7 +4,7 @@
 
 use room::{
     MemberProfile,
-    create::{CreateRoom, InitialState},
+    create::{CreateRoom, INITIAL_STATE_MAX, INVITES_MAX, InitialState},
 };
 use ruma::{OwnedUserId, RoomVersionId, UserId, api::client::room::create_room::v3::RoomPreset};
 use serde::{Deserialize, de::IgnoredAny};
@@ -12,8 +12,9 @@ use serde_json::{json, value::RawValue};
 
 use crate::{
     State,
-    error::{ApiError, INVALID_PARAM, THREEPID_DENIED},
+    error::{ApiError, INVALID_PARAM, THREEPID_DENIED, UNKNOWN},
     extract::Call,
+    membership::{count_invites, membership_of, with_profile},
     reply::{self, Outcome},
 };
 
@@ -48,11 +49,22 @@ struct StateEvent {
     content: Box<RawValue>,
 }
 
-impl From<StateEvent> for InitialState {
-    fn from(event: StateEvent) -> Self {
-        let StateEvent { event_type, state_key, content } = event;
-        Self { event_type, state_key, content }
+/// The state that a room begins with, the profiles in its member events, and how many of these
+/// invite somebody.
+async fn initial_state(
+    state: &State,
+    events: Vec<StateEvent>,
+) -> Result<(Vec<InitialState>, usize), ApiError> {
+    let mut invites = 0;
+    let mut all = Vec::with_capacity(events.len());
+    for StateEvent { event_type, state_key, mut content } in events {
+        if event_type == "m.room.member" {
+            content = with_profile(state, &state_key, content).await?;
+            invites += usize::from(membership_of(&content).as_deref() == Some("invite"));
+        }
+        all.push(InitialState { event_type, state_key, content });
     }
+    Ok((all, invites))
 }
 
 /// `POST /createRoom`.
@@ -61,6 +73,11 @@ pub(crate) async fn create(call: Call) -> Outcome {
     if !request.invite_3pid.is_empty() {
         return Err(THREEPID_DENIED.with("This server cannot invite by third-party identifier"));
     }
+    if request.invite.len() > INVITES_MAX || request.initial_state.len() > INITIAL_STATE_MAX {
+        return Err(UNKNOWN.with("Too many invitations or state events at once"));
+    }
+    let (initial_state, invites) = initial_state(&call.state, request.initial_state).await?;
+    count_invites(&call, request.invite.len() + invites)?;
     let creator = call.user_id()?.to_owned();
     let profile = member_profile(&call.state, &creator).await?;
     let mut invite = Vec::with_capacity(request.invite.len());
@@ -80,7 +97,7 @@ pub(crate) async fn create(call: Call) -> Outcome {
         invite,
         is_direct: request.is_direct,
         creation_content: request.creation_content,
-        initial_state: request.initial_state.into_iter().map(InitialState::from).collect(),
+        initial_state,
         power_level_content_override: request.power_level_content_override,
     };
     let room_id = call.state.rooms.create(create).await?;

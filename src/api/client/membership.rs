@@ -8,14 +8,19 @@ use room::{
 };
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName, OwnedUserId, RoomId};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use store::numbers::CREATE;
 
 use crate::{
+    State,
     create_room::member_profile,
-    error::{ApiError, MISSING_PARAM, NOT_FOUND, THREEPID_DENIED},
+    error::{ApiError, BAD_JSON, MISSING_PARAM, NOT_FOUND, THREEPID_DENIED, UNKNOWN},
     extract::Call,
     guests::check_guest,
+    rate::{Kind, Subject},
     reply::{self, Outcome},
 };
 
@@ -175,6 +180,73 @@ pub(crate) async fn unban(call: Call) -> Outcome {
     let request = other(&call).await?;
     call.state.rooms.unban(request).await?;
     reply::empty()
+}
+
+/// Takes one invitation of the requester's for each, or none if they are too many.
+pub(crate) fn count_invites(call: &Call, count: usize) -> Result<(), ApiError> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let limiter = call.state.limiter();
+    if limiter.burst(Kind::Invite).is_some_and(|burst| count > burst) {
+        // Nobody is to wait and try the same again.
+        return Err(UNKNOWN.with("Too many invitations at once"));
+    }
+    let subject = Subject::User(call.requester()?.user());
+    limiter.take_many(Kind::Invite, subject, count).map_err(ApiError::too_many)
+}
+
+/// The content of a member event that the client writes itself. It is counted as those of the
+/// endpoints are, and the user's profile goes along with it as with theirs.
+pub(crate) async fn member_content(
+    call: &Call,
+    room_id: &RoomId,
+    target: &str,
+) -> Result<Box<RawValue>, ApiError> {
+    let content = call.content()?;
+    match membership_of(&content).as_deref() {
+        Some("invite") => count_invites(call, 1)?,
+        Some("join") if !is_joined(call, room_id).await? => call.count(Kind::Join)?,
+        _ => {}
+    }
+    with_profile(&call.state, target, content).await
+}
+
+async fn is_joined(call: &Call, room_id: &RoomId) -> Result<bool, ApiError> {
+    let room = call.state.rooms.find(room_id).await?;
+    Ok(room.is_some_and(|room| call.requester().is_ok_and(|own| room.view().is_joined(own.user()))))
+}
+
+/// What the content of a member event says that the user is.
+pub(crate) fn membership_of(content: &RawValue) -> Option<String> {
+    let content = serde_json::from_str::<Map<String, Value>>(content.get()).ok()?;
+    Some(content.get("membership")?.as_str()?.to_owned())
+}
+
+/// The content with the user's profile, where a profile goes along and the content says nothing
+/// else.
+pub(crate) async fn with_profile(
+    state: &State,
+    target: &str,
+    content: Box<RawValue>,
+) -> Result<Box<RawValue>, ApiError> {
+    let carries = |membership: &str| matches!(membership, "join" | "invite" | "knock");
+    let (true, Ok(user)) =
+        (membership_of(&content).is_some_and(|is| carries(&is)), OwnedUserId::try_from(target))
+    else {
+        return Ok(content);
+    };
+    let profile = member_profile(state, &user).await?;
+    let mut fields = serde_json::from_str::<Map<String, Value>>(content.get())
+        .map_err(|error| BAD_JSON.with(error.to_string()))?;
+    let before = fields.len();
+    for (key, value) in [("displayname", profile.displayname), ("avatar_url", profile.avatar_url)] {
+        if let Some(value) = value {
+            fields.entry(key).or_insert(Value::String(value));
+        }
+    }
+    if fields.len() == before {
+        return Ok(content);
+    }
+    to_raw_value(&fields).map_err(ApiError::internal)
 }
 
 /// `GET /joined_rooms`.

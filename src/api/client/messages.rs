@@ -45,7 +45,8 @@ pub(crate) async fn messages(mut call: Call) -> Outcome {
         },
         from: parse_point("from", query.from.as_deref())?,
         to: parse_point("to", query.to.as_deref())?,
-        limit: limit(query.limit),
+        // Both the query and its filter may say how many.
+        limit: limit(query.limit).min(query.filter.limit.map_or(usize::MAX, limit)),
         wanted: wanted(query.filter, ignored),
         lazy_load_members,
     };

@@ -140,6 +140,15 @@ pub(crate) struct Limiter {
     refused: [Counter; KINDS.len()],
 }
 
+/// What is asked of a bucket.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// Whether there is one in it.
+    Look,
+    /// So many, or none.
+    Take(u32),
+}
+
 /// The buckets of one kind. A bucket is the moment at which it is full again.
 #[derive(Default)]
 struct Table {
@@ -155,21 +164,38 @@ impl Limiter {
 
     /// Takes one from the bucket; when it is empty the error is how long to wait.
     pub(crate) fn take(&self, kind: Kind, subject: Subject) -> Result<(), Duration> {
-        self.ask(kind, subject, Instant::now(), true)
+        self.take_many(kind, subject, 1)
+    }
+
+    /// Takes so many from the bucket, or none if there are fewer.
+    pub(crate) fn take_many(
+        &self,
+        kind: Kind,
+        subject: Subject,
+        count: u32,
+    ) -> Result<(), Duration> {
+        self.ask(kind, subject, Instant::now(), Ask::Take(count))
+    }
+
+    /// The most that one can have at once; none where there are no limits.
+    pub(crate) fn burst(&self, kind: Kind) -> Option<u32> {
+        let settings = self.settings.load();
+        let limits = &settings.rate_limits;
+        limits.enabled.then(|| kind.rate(limits).burst)
     }
 
     /// Whether there is one in the bucket, without taking it.
     pub(crate) fn look(&self, kind: Kind, subject: Subject) -> Result<(), Duration> {
-        self.ask(kind, subject, Instant::now(), false)
+        self.ask(kind, subject, Instant::now(), Ask::Look)
     }
 
-    fn ask(&self, kind: Kind, subject: Subject, now: Instant, take: bool) -> Result<(), Duration> {
+    fn ask(&self, kind: Kind, subject: Subject, now: Instant, ask: Ask) -> Result<(), Duration> {
         let settings = self.settings.load();
         let limits = &settings.rate_limits;
         if !limits.enabled {
             return Ok(());
         }
-        let asked = self.tables[kind as usize].lock().ask(subject, kind.rate(limits), now, take);
+        let asked = self.tables[kind as usize].lock().ask(subject, kind.rate(limits), now, ask);
         asked.inspect_err(|_| self.refused[kind as usize].increment())
     }
 
@@ -180,25 +206,29 @@ impl Limiter {
 }
 
 impl Table {
-    /// The generic cell rate algorithm: one more request moves the moment at which the bucket is
-    /// full again by one interval, and may not move it further away than a whole bucket.
+    /// The generic cell rate algorithm: each request moves the moment at which the bucket is full
+    /// again by one interval, and may not move it further away than a whole bucket.
     fn ask(
         &mut self,
         subject: Subject,
         rate: Rate,
         now: Instant,
-        take: bool,
+        ask: Ask,
     ) -> Result<(), Duration> {
+        let count = match ask {
+            Ask::Look => 1,
+            Ask::Take(count) => count,
+        };
         let interval = Duration::from_secs_f64(1.0 / rate.per_second);
         let whole = interval.saturating_mul(rate.burst);
         let subject = self.place(subject, now);
         let full_at = self.full_at.get(&subject).copied().unwrap_or(now).max(now);
-        let next = full_at + interval;
+        let next = full_at + interval.saturating_mul(count);
         let ahead = next.duration_since(now);
         if ahead > whole {
             return Err(ahead.saturating_sub(whole));
         }
-        if take {
+        if matches!(ask, Ask::Take(_)) {
             self.full_at.insert(subject, next);
         }
         Ok(())

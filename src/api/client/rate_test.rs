@@ -13,17 +13,27 @@ async fn a_burst_passes_and_then_one_by_one() {
     let mut table = Table::default();
     let start = Instant::now();
     for _ in 0..3 {
-        assert_eq!(table.ask(user(1), RATE, start, true), Ok(()));
+        assert_eq!(table.ask(user(1), RATE, start, Ask::Take(1)), Ok(()));
     }
-    assert_eq!(table.ask(user(1), RATE, start, true), Err(Duration::from_millis(500)));
+    assert_eq!(table.ask(user(1), RATE, start, Ask::Take(1)), Err(Duration::from_millis(500)));
     let later = start + Duration::from_millis(500);
-    assert_eq!(table.ask(user(1), RATE, later, true), Ok(()));
-    assert_eq!(table.ask(user(1), RATE, later, true), Err(Duration::from_millis(500)));
+    assert_eq!(table.ask(user(1), RATE, later, Ask::Take(1)), Ok(()));
+    assert_eq!(table.ask(user(1), RATE, later, Ask::Take(1)), Err(Duration::from_millis(500)));
     let much_later = start + Duration::from_mins(1);
     for _ in 0..3 {
-        assert_eq!(table.ask(user(1), RATE, much_later, true), Ok(()));
+        assert_eq!(table.ask(user(1), RATE, much_later, Ask::Take(1)), Ok(()));
     }
-    assert!(table.ask(user(1), RATE, much_later, true).is_err());
+    assert!(table.ask(user(1), RATE, much_later, Ask::Take(1)).is_err());
+}
+
+#[tokio::test]
+async fn many_are_taken_together_or_not_at_all() {
+    let mut table = Table::default();
+    let now = Instant::now();
+    assert_eq!(table.ask(user(1), RATE, now, Ask::Take(2)), Ok(()));
+    let wait = table.ask(user(1), RATE, now, Ask::Take(2));
+    assert_eq!(wait, Err(Duration::from_millis(500)));
+    assert_eq!(table.ask(user(1), RATE, now, Ask::Take(1)), Ok(()));
 }
 
 #[tokio::test]
@@ -31,13 +41,13 @@ async fn looking_takes_nothing_and_others_do_not_count() {
     let mut table = Table::default();
     let now = Instant::now();
     for _ in 0..10 {
-        assert_eq!(table.ask(user(1), RATE, now, false), Ok(()));
+        assert_eq!(table.ask(user(1), RATE, now, Ask::Look), Ok(()));
     }
     for _ in 0..3 {
-        assert_eq!(table.ask(user(1), RATE, now, true), Ok(()));
+        assert_eq!(table.ask(user(1), RATE, now, Ask::Take(1)), Ok(()));
     }
-    assert!(table.ask(user(1), RATE, now, false).is_err());
-    assert_eq!(table.ask(user(2), RATE, now, true), Ok(()));
+    assert!(table.ask(user(1), RATE, now, Ask::Look).is_err());
+    assert_eq!(table.ask(user(2), RATE, now, Ask::Take(1)), Ok(()));
 }
 
 #[tokio::test]
@@ -45,14 +55,14 @@ async fn a_table_is_bounded_and_swept() {
     let mut table = Table::default();
     let start = Instant::now();
     for number in 0..i64::try_from(BUCKETS_MAX + 10).unwrap() {
-        let _ = table.ask(user(number), RATE, start, true);
+        let _ = table.ask(user(number), RATE, start, Ask::Take(1));
     }
     // The ten who found no place share a bucket of three.
     assert_eq!(table.full_at.len(), BUCKETS_MAX + 1);
-    assert!(table.ask(user(-1), RATE, start, true).is_err());
-    assert_eq!(table.ask(user(0), RATE, start, true), Ok(()));
+    assert!(table.ask(user(-1), RATE, start, Ask::Take(1)).is_err());
+    assert_eq!(table.ask(user(0), RATE, start, Ask::Take(1)), Ok(()));
     let later = start + Duration::from_secs(5);
-    assert_eq!(table.ask(user(-1), RATE, later, true), Ok(()));
+    assert_eq!(table.ask(user(-1), RATE, later, Ask::Take(1)), Ok(()));
     assert_eq!(table.full_at.len(), 1);
 }
 

@@ -11,6 +11,7 @@ use crate::{
     error::{ApiError, MISSING_PARAM},
     extract::Call,
     guests::{check_member_event, expel},
+    membership::member_content,
     reply::{self, Outcome},
 };
 
@@ -93,12 +94,13 @@ pub(crate) async fn send(call: Call) -> Outcome {
 /// `PUT /rooms/{roomId}/state/{eventType}/{stateKey}`.
 pub(crate) async fn state(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
-    let content = call.content()?;
+    let mut content = call.content()?;
     let event_type = TimelineEventType::from(call.text("eventType")?);
+    let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
     if event_type == TimelineEventType::RoomMember {
         check_member_event(&call, &room_id).await?;
+        content = member_content(&call, &room_id, &state_key).await?;
     }
-    let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
     let draft = draft(&call, event_type, Some(state_key), content)?;
     let submission = Submission { room_id: room_id.clone(), draft, timestamp_ms: None, txn: None };
     let submitted = call.state.rooms.submit(submission).await?;

@@ -117,6 +117,13 @@ async fn the_timeline_is_paged() {
         let path = format!("rooms/{room}/messages?dir=b&limit=1&filter={lazy}");
         let page = alice.get(&path).await.ok();
         assert_eq!(page["state"][0]["state_key"], alice.user_id);
+        // The smaller one of two limits is meant.
+        for (limit, in_filter, expected) in [(5, 2, 2), (2, 5, 2)] {
+            let filter = escape(&json!({ "limit": in_filter }).to_string());
+            let path = format!("rooms/{room}/messages?dir=b&limit={limit}&filter={filter}");
+            let page = alice.get(&path).await.ok();
+            assert_eq!(page["chunk"].as_array().unwrap().len(), expected);
+        }
         for query in ["dir=x", "dir=b&from=x", "dir=b&limit=x", "dir=b&filter=x", "dir=b&to=7"] {
             let reply = alice.get(&format!("rooms/{room}/messages?{query}")).await;
             assert_eq!(reply.status, 400, "{query}: {}", reply.body);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{PASSWORD, World, each_world};
+use super::world::{Client, PASSWORD, World, each_world};
 use crate::{Rate, RateLimits};
 
 const ONE: Rate = Rate { per_second: 0.01, burst: 1 };
@@ -38,6 +38,59 @@ async fn messages_are_counted_by_user() {
         bob.say(&room, "one").await;
         world.set(|settings| settings.rate_limits.enabled = false);
         alice.say(&room, "two").await;
+    })
+    .await;
+}
+
+/// However a client asks for it, a join is a join and an invitation an invitation.
+#[tokio::test]
+async fn member_events_are_counted_as_what_they_are() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let (one, two) = (alice.create_public().await, alice.create_public().await);
+        world.set(|settings| {
+            settings.rate_limits = RateLimits { join: ONE, invite: ONE, ..limits() };
+        });
+        let put = async |client: &Client, room: &str, user: &str, membership: &str| {
+            let path = format!("rooms/{room}/state/m.room.member/{user}");
+            client.put(&path, &json!({ "membership": membership })).await
+        };
+        put(&bob, &one, &bob.user_id, "join").await.ok();
+        put(&bob, &two, &bob.user_id, "join").await.is(429, "M_LIMIT_EXCEEDED");
+        // Whoever is in the room joins nothing.
+        let path = format!("rooms/{one}/state/m.room.member/{}", bob.user_id);
+        let nick = json!({ "membership": "join", "displayname": "hat" });
+        bob.put(&path, &nick).await.ok();
+        put(&alice, &one, "@carol:example.org", "invite").await.ok();
+        put(&alice, &one, "@dora:example.org", "invite").await.is(429, "M_LIMIT_EXCEEDED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_room_invites_no_more_than_anybody_may() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let invite = Rate { burst: 3, ..ONE };
+        world.set(|settings| settings.rate_limits = RateLimits { invite, ..limits() });
+        let create = async |invited: &[&str], by_state: &[&str]| {
+            let member = |user: &&str| {
+                json!({
+                    "type": "m.room.member", "state_key": user,
+                    "content": { "membership": "invite" },
+                })
+            };
+            let state = by_state.iter().map(member).collect::<Vec<_>>();
+            let request = json!({ "invite": invited, "initial_state": state });
+            alice.post("createRoom", &request).await
+        };
+        let (b, c) = ("@b:example.org", "@c:example.org");
+        let (d, e) = ("@d:example.org", "@e:example.org");
+        create(&[b, c], &[d, e]).await.is(400, "M_UNKNOWN");
+        create(&[b], &[c]).await.ok();
+        create(&[b], &[c]).await.is(429, "M_LIMIT_EXCEEDED");
+        create(&[], &[c]).await.ok();
+        create(&[], &[]).await.ok();
     })
     .await;
 }

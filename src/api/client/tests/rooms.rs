@@ -90,7 +90,7 @@ async fn in_and_out() {
         alice.post(&at("ban"), &target).await.ok();
         bob.post(&at("join"), &json!({})).await.is(403, "M_FORBIDDEN");
         alice.post(&at("unban"), &target).await.ok();
-        alice.post(&at("unban"), &target).await.is(403, "M_FORBIDDEN");
+        alice.post(&at("unban"), &target).await.is(403, "M_BAD_STATE");
         alice.post(&at("invite"), &target).await.ok();
         bob.post(&at("leave"), &json!({})).await.ok();
         bob.get(&at("messages?dir=b")).await.ok();
@@ -120,6 +120,36 @@ async fn a_join_may_say_more() {
         let expected =
             json!({ "membership": "join", "displayname": "bob", "org.example.hat": "tall" });
         assert_eq!(member, expected);
+    })
+    .await;
+}
+
+/// Whichever way a member event takes, the profile goes along, unless the client says otherwise.
+#[tokio::test]
+async fn a_member_event_that_a_client_writes_has_the_profile() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let invitation = json!({
+            "type": "m.room.member", "state_key": bob.user_id,
+            "content": { "membership": "invite", "org.example.hat": "tall" },
+        });
+        let request = json!({ "preset": "private_chat", "initial_state": [invitation] });
+        let room = alice.create_room(&request).await;
+        let key = format!("m.room.member/{}", bob.user_id);
+        let expected =
+            json!({ "membership": "invite", "displayname": "bob", "org.example.hat": "tall" });
+        assert_eq!(state(&alice, &room, &key).await, expected);
+        let path = format!("rooms/{room}/state/{key}");
+        let join = json!({ "membership": "join" });
+        let first = bob.put(&path, &join).await.ok();
+        let expected = json!({ "membership": "join", "displayname": "bob" });
+        assert_eq!(state(&alice, &room, &key).await, expected);
+        assert_eq!(bob.put(&path, &join).await.ok(), first, "it is so already");
+        let nick = json!({ "membership": "join", "displayname": "hat" });
+        bob.put(&path, &nick).await.ok();
+        assert_eq!(state(&alice, &room, &key).await, nick);
+        alice.put(&path, &json!({ "membership": "leave" })).await.ok();
+        assert_eq!(state(&alice, &room, &key).await, json!({ "membership": "leave" }));
     })
     .await;
 }
