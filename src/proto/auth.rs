@@ -2,7 +2,8 @@
 //! ruma-state-res's; here they get our events, what ruma leaves open, and a typed reason.
 //!
 //! What ruma leaves open: that a create event names the room version whose rules are applied to it,
-//! and that a room without `m.room.join_rules` is one for the invited.
+//! that a room without `m.room.join_rules`, or with one that has no `join_rule`, is one for the
+//! invited, and that an invite with a `third_party_invite` that is none is refused.
 //!
 //! Spec: server-server API, "Auth events selection", "Authorisation rules"; the "Authorisation
 //! rules" of each room version.
@@ -18,7 +19,7 @@ use ruma::{
     },
 };
 
-use crate::{draft::Draft, pdu::Pdu, rules::Rules, verify::VerifiedPdu};
+use crate::{draft::Draft, pdu::Pdu, rules::Rules, verify::VerifiedPdu, visibility::Membership};
 
 mod denied;
 mod known;
@@ -89,15 +90,27 @@ pub fn check_auth_events(
 /// events make, with the state before it, and with the current state (where a denial makes it
 /// soft-failed).
 pub fn check_state(pdu: &Pdu, find: impl Fn(&str, &str) -> Option<Arc<Pdu>>) -> Result<(), Denied> {
+    let is_invite = pdu.membership() == Some(Membership::Invite);
+    if is_invite && has_field(pdu, "third_party_invite", |invite| !invite.is_object()) {
+        return Err(Denied::malformed("the event's `third_party_invite` is none".into()));
+    }
     let find_state = |event_type: &StateEventType, state_key: &str| {
         let found = find(&event_type.to_string(), state_key);
         if *event_type == StateEventType::RoomJoinRules {
+            let found = found.filter(|rules| has_field(rules, "join_rule", |_| true));
             return Some(found.unwrap_or_else(|| INVITE_ONLY.clone()));
         }
         found
     };
     check_state_dependent_auth_rules(&pdu.rules().authorization, pdu, find_state)
         .map_err(|reason| Denied { kind: denied::kind(pdu, &find), reason })
+}
+
+/// Whether the content has a field that is like this.
+fn has_field(pdu: &Pdu, field: &str, is: impl Fn(&serde_json::Value) -> bool) -> bool {
+    // The content that the rules read: ruma would find the same there.
+    let content = serde_json::from_str::<serde_json::Value>(pdu.auth_content().get());
+    content.is_ok_and(|content| content.get(field).is_some_and(is))
 }
 
 /// The join rules of a room that has none.

@@ -78,9 +78,9 @@ impl SignedPdu {
     }
 }
 
-/// The servers that must have signed the event: the sender's (unless it is an invite by third-party
-/// id), in room versions 1 and 2 the one in the event's id, and from version 8 on the one that
-/// authorised a restricted join.
+/// The servers that must have signed the event: the sender's (unless an identity server's signature
+/// is what the authorization rules go by), in room versions 1 and 2 the one in the event's id, and
+/// from version 8 on the one that authorised a restricted join.
 pub fn required_servers(pdu: &Pdu) -> Result<Vec<OwnedServerName>, VerifyError> {
     let mut servers = Vec::with_capacity(2);
     let mut add = |server: &ServerName| {
@@ -90,9 +90,7 @@ pub fn required_servers(pdu: &Pdu) -> Result<Vec<OwnedServerName>, VerifyError> 
     };
     let content = parse_object(pdu.content(), pdu.rules().json).unwrap_or_default();
     let is_member = pdu.type_str() == "m.room.member";
-    let by_third_party =
-        pdu.membership() == Some(Membership::Invite) && content.get("third_party_invite").is_some();
-    if !by_third_party {
+    if !is_vouched_for_by_third_party(pdu, &content) {
         add(pdu.sender().server_name());
     }
     let signatures = &pdu.rules().signatures;
@@ -107,6 +105,19 @@ pub fn required_servers(pdu: &Pdu) -> Result<Vec<OwnedServerName>, VerifyError> 
         add(user.ok_or(VerifyError::Identifier("join_authorised_via_users_server"))?.server_name());
     }
     Ok(servers)
+}
+
+/// Whether the event is an invite that the authorization rules will check by an identity server's
+/// signature. They must find it: what is `third_party_invite` in name only, or goes away because a
+/// wrong content hash redacts the event, would leave an ordinary invite that nobody has signed.
+fn is_vouched_for_by_third_party(pdu: &Pdu, content: &Object<'_>) -> bool {
+    let names_one = pdu.membership() == Some(Membership::Invite)
+        && content.get("third_party_invite").is_some_and(|invite| invite.as_object().is_some());
+    let rules = pdu.rules();
+    names_one
+        && (rules.redaction.keep_room_member_third_party_invite_signed
+            || parse_object(pdu.json(), rules.json)
+                .is_ok_and(|event| content_hash_matches(&event, rules)))
 }
 
 /// The identifiers of the keys by which this server says that it signed the event.

@@ -168,13 +168,17 @@ fn a_broken_signature_drops() {
     }
 }
 
+fn servers_of(json: &str, rules: &'static Rules) -> Vec<String> {
+    let signed = SignedPdu::parse(json, rules).unwrap();
+    let servers = required_servers(signed.pdu()).unwrap();
+    servers.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn who_must_sign() {
+    let rules = |version: &str| Rules::of(version).unwrap();
     let servers = |version: &str, change: fn(&mut Value)| {
-        let rules = Rules::of(version).unwrap();
-        let signed = SignedPdu::parse(&foreign(rules, change), rules).unwrap();
-        let servers = required_servers(signed.pdu()).unwrap();
-        servers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        servers_of(&foreign(rules(version), change), rules(version))
     };
     assert_eq!(servers("12", |_| {}), ["b.example"]);
     let other_id = |event: &mut Value| event["event_id"] = "$here:c.example".into();
@@ -188,6 +192,23 @@ fn who_must_sign() {
     };
     assert_eq!(servers("3", invite), Vec::<String>::new());
     assert_eq!(servers("1", invite), ["b.example"]);
+    // In name only, or of another event than an invite.
+    for value in [json!(null), json!(true), json!("signed"), json!([{"signed": {}}])] {
+        let invite = |event: &mut Value| {
+            invite(event);
+            event["content"]["third_party_invite"] = value.clone();
+        };
+        for rules in Rules::all() {
+            assert_eq!(servers_of(&foreign(rules, invite), rules), ["b.example"]);
+        }
+    }
+    for membership in ["join", "leave", "ban", "knock"] {
+        let other = |event: &mut Value| {
+            invite(event);
+            event["content"]["membership"] = membership.into();
+        };
+        assert_eq!(servers_of(&foreign(rules("3"), other), rules("3")), ["b.example"]);
+    }
     let authorised = |event: &mut Value| {
         event["type"] = "m.room.member".into();
         event["state_key"] = BOB.into();
@@ -196,13 +217,44 @@ fn who_must_sign() {
     };
     assert_eq!(servers("7", authorised), ["b.example"]);
     assert_eq!(servers("8", authorised), ["b.example", "a.example"]);
-    let rules = Rules::of("8").unwrap();
-    let broken = foreign(rules, |event| {
+    let broken = foreign(rules("8"), |event| {
         authorised(event);
         event["content"]["join_authorised_via_users_server"] = 3.into();
     });
-    let signed = SignedPdu::parse(&broken, rules).unwrap();
+    let signed = SignedPdu::parse(&broken, rules("8")).unwrap();
     assert!(matches!(required_servers(signed.pdu()), Err(VerifyError::Identifier(_))));
+}
+
+/// An invite by third-party id whose content is not what was hashed is redacted: where redaction
+/// takes the identity server's signature away, an ordinary invite of the sender's would be left.
+#[test]
+fn a_third_party_invite_with_a_wrong_hash_needs_its_senders_signature() {
+    let keys = OneKey(key().verify_key());
+    for rules in Rules::all() {
+        let signed = foreign(rules, |event| {
+            event["type"] = "m.room.member".into();
+            event["state_key"] = "@x:x.example".into();
+            let third = json!({"display_name": "d", "signed": {"token": "t"}});
+            event["content"] = json!({"membership": "invite", "third_party_invite": third});
+        });
+        let mut forged: Value = serde_json::from_str(&signed).unwrap();
+        forged["content"]["third_party_invite"]["display_name"] = "e".into();
+        let of_other_server = forged["signatures"]["b.example"].clone();
+        forged["signatures"] = json!({"evil.example": of_other_server});
+        let forged = SignedPdu::parse(&forged.to_string(), rules).unwrap();
+        let kept = rules.redaction.keep_room_member_third_party_invite_signed;
+        match verify(forged, &keys) {
+            Ok(verified) => {
+                assert!(kept && !rules.has_event_id_field());
+                assert!(verified.pdu().content().contains(r#"{"signed":{"token":"t"}}"#));
+            }
+            Err(error) => {
+                assert!(!kept);
+                let missing = server_name!("b.example").to_owned();
+                assert_eq!(error, VerifyError::NoSignature(missing));
+            }
+        }
+    }
 }
 
 #[test]

@@ -83,6 +83,42 @@ fn public_and_invite_only_rooms() {
     }
 }
 
+/// As Synapse reads it: what a room for the invited needs not be said.
+#[test]
+fn join_rules_without_a_rule_are_for_the_invited() {
+    for mut room in all() {
+        room.join_rule(json!({ "why": "not said" }));
+        assert_eq!(room.denied(member(DAVE, DAVE, "join")), Some(DeniedKind::JoinRule));
+        assert_eq!(room.denied(member(BOB, BOB, "join")), None);
+        assert_eq!(room.denied(member(DAVE, DAVE, "knock")), Some(DeniedKind::JoinRule));
+        room.must(member(ALICE, DAVE, "invite"));
+        assert_eq!(room.denied(member(DAVE, DAVE, "join")), None);
+        // A rule that is none is for nobody, not even those who are in.
+        for rule in [json!(null), json!(1), json!({}), json!("Public"), json!("public ")] {
+            room.join_rule(json!({ "join_rule": rule }));
+            assert_eq!(room.denied(member(DAVE, DAVE, "join")), Some(DeniedKind::JoinRule));
+            assert_eq!(room.denied(member(BOB, BOB, "join")), Some(DeniedKind::JoinRule));
+        }
+    }
+}
+
+#[test]
+fn a_third_party_invite_that_is_none_is_no_ordinary_invite() {
+    for mut room in all() {
+        assert_eq!(room.denied(member(ALICE, DAVE, "invite")), None);
+        for value in [json!(null), json!(false), json!("x"), json!([])] {
+            let content = json!({ "membership": "invite", "third_party_invite": value });
+            // Which other events would allow it can often not even be told.
+            let draft = Maker::draft(state_event(ALICE, "m.room.member", DAVE, content.clone()));
+            if auth_keys(&draft, room.maker.rules).is_err() {
+                continue;
+            }
+            let invite = state_event(ALICE, "m.room.member", DAVE, content);
+            assert_eq!(room.denied(invite), Some(DeniedKind::Malformed), "{value}");
+        }
+    }
+}
+
 #[test]
 fn nobody_joins_for_another_nor_while_banned() {
     for mut room in all() {
