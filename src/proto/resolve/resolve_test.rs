@@ -34,8 +34,11 @@ fn to_ruma(memory: &Memory, state: &StateMap) -> RumaState {
 fn oracle(memory: &Memory, rules: &Rules, states: &[StateMap]) -> BTreeSet<OwnedEventId> {
     let maps: Vec<RumaState> = states.iter().map(|state| to_ruma(memory, state)).collect();
     let id = |number: EventNumber| memory.get(number).pdu.event_id().to_owned();
+    // With the events themselves, as Synapse has it.
     let chain = |state: &StateMap| {
-        memory.chain(state.values().copied()).into_iter().map(id).collect::<EventIdSet<_>>()
+        let mut chain = memory.chain(state.values().copied());
+        chain.extend(state.values());
+        chain.into_iter().map(id).collect::<EventIdSet<_>>()
     };
     let chains = states.iter().map(chain).collect();
     let fetch = |event_id: &EventId| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{
     ResolveError, Source,
-    conflicted::{Conflicts, Split, split},
+    conflicted::{Split, split},
     events::Events,
     iterative::{Building, find_in_state},
     mainline, power,
@@ -22,12 +22,13 @@ pub(super) fn resolve<S: Source>(
     states: &[StateMap],
     source: &mut S,
 ) -> Result<StateMap, ResolveError<S::Error>> {
-    let Split { unconflicted, conflicts } = split(states);
-    if conflicts.is_empty() {
-        return Ok(unconflicted);
+    let split = split(states);
+    if split.conflicts.is_empty() {
+        return Ok(split.unconflicted);
     }
     let mut events = Events::of(source);
-    let full = full_conflicted_set(rules, states, &conflicts, &mut events)?;
+    let full = full_conflicted_set(rules, states, &split, &mut events)?;
+    let Split { unconflicted, .. } = split;
 
     // Steps 1 and 2: the events that may take something from somebody.
     let power_events = power::sorted(&full, &mut events)?;
@@ -51,15 +52,27 @@ pub(super) fn resolve<S: Source>(
 
 /// The conflicted events, the auth difference and, in version 2.1, the conflicted state subgraph;
 /// as far as they are known. They and their auth events are loaded.
+///
+/// What the states agree on is in no auth difference. By the specification's words an auth chain
+/// does not hold the event itself, so that an event of all states may be in the chain of one alone;
+/// Synapse counts it in all of them. It makes another order of power events, and servers that
+/// resolve differently fall apart: so this goes by what most of them do.
 fn full_conflicted_set<S: Source>(
     rules: &Rules,
     states: &[StateMap],
-    conflicts: &Conflicts,
+    Split { unconflicted, conflicts }: &Split,
     events: &mut Events<'_, S>,
 ) -> Result<BTreeSet<EventNumber>, ResolveError<S::Error>> {
     let mut full: BTreeSet<EventNumber> = conflicts.values().flatten().copied().collect();
     let conflicted: Vec<EventNumber> = full.iter().copied().collect();
-    full.extend(events.source.auth_difference(states).map_err(ResolveError::Source)?);
+    let difference = events.source.auth_difference(states).map_err(ResolveError::Source)?;
+    events.load(difference.iter().copied())?;
+    for number in difference {
+        let event = events.find(number)?;
+        full.extend(
+            event.filter(|event| unconflicted.get(&event.key) != Some(&number)).map(|_| number),
+        );
+    }
     if rules.state_resolution == StateResolution::V2_1 {
         let subgraph = events.source.conflicted_subgraph(&conflicted);
         full.extend(subgraph.map_err(ResolveError::Source)?);
