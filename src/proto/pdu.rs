@@ -46,6 +46,7 @@ impl Pdu {
     pub fn parse(json: &str, rules: &'static Rules) -> Result<Pdu, FormatError> {
         let mut object = parse_object(json, rules.json)?;
         object.remove("unsigned");
+        format::check_hash(&object)?;
         let pdu = Pdu::of(&object, rules, None)?;
         if pdu.json.len() > MAX_EVENT_BYTES {
             return Err(FormatError::TooLarge);

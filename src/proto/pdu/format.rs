@@ -91,6 +91,14 @@ impl Fields {
     }
 }
 
+/// Other servers' events bear a content hash. Whether it is right decides whether the event is
+/// redacted; without one it is none of its format.
+pub(super) fn check_hash(event: &Object<'_>) -> Result<(), FormatError> {
+    let hashes = event.get("hashes").ok_or(FormatError::Missing("hashes"))?;
+    let hash = hashes.as_object().and_then(|hashes| hashes.get("sha256"));
+    hash.and_then(Value::as_str).map(|_| ()).ok_or(FormatError::Invalid("hashes"))
+}
+
 fn optional_string<'a>(
     event: &'a Object<'_>,
     field: &'static str,
