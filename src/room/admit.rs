@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use proto::{number::StateGroup, pdu::Pdu, state::StateMap};
+use proto::{
+    number::{RoomNumber, StateGroup},
+    pdu::Pdu,
+    state::StateMap,
+};
 use ruma::OwnedEventId;
 use smallvec::SmallVec;
 use store::{
@@ -22,7 +26,7 @@ use crate::{
     persist::{WriteError, Written},
     placing::{Arrival, Placed, Placer},
     queue::ATTEMPTS_MAX,
-    receive::Received,
+    receive::{Received, dropped},
     redact,
     room::Core,
     stage::{Gaps, Redaction, Stage, StagedEvent},
@@ -61,7 +65,7 @@ impl Rooms {
     async fn try_admit(&self, core: &Arc<Core>, ready: &Ready) -> Result<Received, WriteError> {
         let mut tip = self.lock_settled(core).await?;
         let event_id = ready.pdu.event_id().to_owned();
-        let (arrival, promise) = match self.arrival(ready).await? {
+        let (arrival, promise) = match self.arrival(core.number, ready).await? {
             Ok(arrived) => arrived,
             Err(outcome) => return Ok(Received { event_id, outcome }),
         };
@@ -114,13 +118,18 @@ impl Rooms {
     /// already.
     async fn arrival(
         &self,
+        room: RoomNumber,
         ready: &Ready,
     ) -> Result<Result<(Arrival, Option<Promise>), Outcome>, RoomError> {
         let pdu = Arc::clone(&ready.pdu);
-        let known = self.inner.find_known(pdu.event_id()).await?;
+        let known = self.inner.find_known_in(room, pdu.event_id()).await?;
         let (body, known) = match known {
             Some(known) if known.has_state => return Ok(Err(known.outcome)),
-            Some(known) => (self.inner.body(known.number).await?, true),
+            Some(known) => {
+                let body = self.inner.body(known.number).await?;
+                check_same(&pdu, body.pdu())?;
+                (body, true)
+            }
             None => {
                 let number = self.inner.numbering.next_event().await?;
                 (Arc::new(Body::new(number, Arc::clone(&pdu))), false)
@@ -136,16 +145,33 @@ impl Rooms {
 }
 
 impl crate::rooms::Inner {
-    /// What the store knows of an event.
-    pub(crate) async fn find_known(
+    /// What the store knows of an event. Room versions 1 and 2 let servers choose their events'
+    /// ids: what has the id of an event of another room is dropped.
+    pub(crate) async fn find_known_in(
         &self,
+        room: RoomNumber,
         event_id: &ruma::EventId,
     ) -> Result<Option<events::Known>, RoomError> {
         let ids = [event_id.to_owned()];
         let read = self.setup.store.read(move |snapshot| events::find_all(snapshot, &ids));
         let known: std::collections::HashMap<OwnedEventId, events::Known> = read.await?;
-        Ok(known.into_values().next())
+        let known = known.into_values().next();
+        if known.is_some_and(|known| known.room != room) {
+            let event = Some(event_id.to_owned());
+            return Err(dropped(event, "its id is that of an event of another room"));
+        }
+        Ok(known)
     }
+}
+
+/// What is checked must be what is stored: an event that has come as an outlier must not come as
+/// another one, though room versions 1 and 2 let both have the same id.
+fn check_same(pdu: &Pdu, stored: &Pdu) -> Result<(), RoomError> {
+    if pdu.rules().has_event_id_field() && pdu.reference_hash() != stored.reference_hash() {
+        let event = Some(pdu.event_id().to_owned());
+        return Err(dropped(event, "another event of the room has its id"));
+    }
+    Ok(())
 }
 
 impl Stage<'_> {
@@ -198,7 +224,9 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A group of the state before the event, made now if there is none.
+    /// A group of the state before the event, made now if there is none: from one that is near, or
+    /// by itself if that is less to write. What another server tells to be the state costs no more
+    /// than it has told.
     async fn group_before(&mut self, placed: &Placed) -> Result<(StateGroup, Path), RoomError> {
         if let Some(group) = placed.before_group {
             return Ok((group, placed.path.clone()));
@@ -210,7 +238,15 @@ impl Stage<'_> {
             let map: StateMap = read.await?;
             map
         };
-        self.child_group((Some(near), &placed.path), difference(&map, &placed.before)).await
+        let changes = difference(&map, &placed.before);
+        if changes.len() <= placed.before.len() {
+            return self.child_group((Some(near), &placed.path), changes).await;
+        }
+        let number = self.inner.numbering.next_group().await?;
+        let entries = placed.before.iter().map(|(key, event)| (key.0, event.0)).collect();
+        let path = vec![Arc::new(Node::root(number.0, entries))];
+        self.groups.push(NewGroup { parent: None, node: Arc::clone(&path[0]) });
+        Ok((number, path))
     }
 
     /// Makes a group from another one by some changes, without making it current.

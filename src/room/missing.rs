@@ -16,7 +16,14 @@ use std::{
 use futures_util::{StreamExt, stream};
 use proto::{number::EventNumber, pdu::Pdu, state::StateMap};
 use ruma::{EventId, OwnedEventId, ServerName};
-use store::room::{event::Event, events, gaps};
+use store::{
+    numbers::CREATE,
+    room::{
+        event::Event,
+        events::{self, Known},
+        gaps,
+    },
+};
 
 use crate::{
     Outcome, Room, RoomError, Rooms,
@@ -37,6 +44,9 @@ const GAPS_MAX: usize = 10;
 const AUTH_EVENTS_MAX: usize = 1000;
 /// How many events of a state are fetched.
 const STATE_EVENTS_MAX: usize = 100_000;
+/// How many bytes the events that are fetched at once may have together: as many as those of a
+/// state that is as large as it may be, of the usual size.
+const FETCHED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How many events are fetched at the same time.
 const FETCHES_MAX: usize = 8;
 
@@ -78,8 +88,11 @@ impl Rooms {
         if wanting.is_empty() {
             return Ok(());
         }
-        let wanting = wanting.iter().map(|event| Arc::clone(event.pdu())).collect();
-        for pdu in in_previous_order(&self.gather(origin, room, wanting).await?) {
+        let wanting = wanting.iter().map(|event| Arc::clone(event.pdu())).collect::<Vec<_>>();
+        let mut gathered = self.gather(origin, room, wanting.clone()).await?;
+        // They are here themselves; only what comes before them may be new.
+        gathered.retain(|pdu| wanting.iter().all(|one| one.event_id() != pdu.event_id()));
+        for pdu in in_previous_order(&gathered) {
             if let Err(error) = self.take_one(origin, room, pdu).await {
                 tracing::info!(%error, "a gap stays");
             }
@@ -168,6 +181,7 @@ impl Rooms {
         room: &Room,
         pdu: Arc<Pdu>,
     ) -> Result<Received, RoomError> {
+        check_has_previous(room, &pdu)?;
         self.fetch_auth_events(origin, room, &pdu).await?;
         let missing = self.missing_of(pdu.prev_events().to_vec(), true).await?;
         let mut told = Vec::with_capacity(missing.len());
@@ -237,7 +251,8 @@ impl Rooms {
         let (cache, sight) = (self.events().clone(), self.sight());
         let read = self.inner.setup.store.read(move |snapshot| {
             let event = events::find_by_id(snapshot, &cache, &event_id)?;
-            let event = event.ok_or(RoomError::EventNotFound)?;
+            let without = "the auth events of a previous event cannot be had";
+            let event = event.ok_or_else(|| dropped(Some(event_id.clone()), without))?;
             let mut after = before.clone();
             if let Some(key) = event.key
                 && event.outcome != Outcome::Rejected
@@ -279,8 +294,13 @@ impl Rooms {
         let number = room.number();
         let read = self.inner.setup.store.read(move |snapshot| {
             let known = events::find_all(snapshot, &told.state)?;
-            let numbers = known.values().filter(|known| known.room == number);
-            let numbers = numbers.map(|known| known.number).collect::<Vec<EventNumber>>();
+            // No server has a rejected event in its state.
+            let is_state =
+                |known: &&Known| known.room == number && known.outcome != Outcome::Rejected;
+            let numbers = known.values().filter(is_state).map(|known| known.number);
+            let mut numbers = numbers.collect::<Vec<EventNumber>>();
+            // Of two events under one key the same counts each time.
+            numbers.sort_unstable();
             let loaded = events::find_loaded(snapshot, &cache, &numbers)?;
             let entries = loaded.iter().filter_map(|event| Some((event.key?, event.number())));
             Ok::<_, store::Error>(entries.collect::<StateMap>())
@@ -306,11 +326,33 @@ impl Rooms {
             }
         });
         let fetches = stream::iter(fetches.collect::<Vec<_>>());
-        let answers = fetches.buffer_unordered(FETCHES_MAX).collect::<Vec<_>>().await;
-        let parsed = answers.into_iter().flatten();
-        let parsed = parsed.filter_map(|pdu| parse(&pdu, room.id(), room.rules()).ok());
-        let asked = parsed.filter(|pdu| ids.iter().any(|id| id == pdu.pdu().event_id()));
-        let verified = self.verify_all(asked.collect()).await?;
+        let mut answers = fetches.buffer_unordered(FETCHES_MAX);
+        let mut asked = ids.iter().collect::<HashSet<_>>();
+        let (mut parsed, mut bytes) = (Vec::new(), 0);
+        while let Some(answer) = answers.next().await {
+            let Some(answer) = answer else { continue };
+            let Ok(pdu) = parse(&answer, room.id(), room.rules()) else { continue };
+            if !asked.remove(&pdu.pdu().event_id().to_owned()) {
+                continue;
+            }
+            bytes += pdu.pdu().json().len();
+            if bytes > FETCHED_BYTES_MAX {
+                return Err(dropped(None, "the events that it needs are too large"));
+            }
+            parsed.push(pdu);
+        }
+        let verified = self.verify_all(parsed).await?;
         Ok(verified.into_iter().map(|(pdu, _)| pdu).collect())
     }
+}
+
+/// Only the event with which the room begins comes after nothing. What else names no previous
+/// event would have all of the room's state taken from it.
+fn check_has_previous(room: &Room, pdu: &Pdu) -> Result<(), RoomError> {
+    let view = room.view();
+    let is_first = || view.pinned(CREATE).is_some_and(|body| body.event_id() == pdu.event_id());
+    if pdu.prev_events().is_empty() && !is_first() {
+        return Err(dropped(Some(pdu.event_id().to_owned()), "it names no previous event"));
+    }
+    Ok(())
 }

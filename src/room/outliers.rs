@@ -61,7 +61,7 @@ impl Rooms {
         ids.dedup();
         let mut here = self.load_here(ids).await?;
         let pdus = pdus.iter().filter(|pdu| !here.events.contains_key(pdu.event_id()));
-        let pdus = here.with_auth_events(pdus.cloned().collect());
+        let pdus = here.with_auth_events(room, pdus.cloned().collect());
         let keys = self.outlier_keys(&pdus).await?;
         let mut outliers = Vec::with_capacity(pdus.len());
         for (pdu, key) in pdus.into_iter().zip(keys) {
@@ -151,13 +151,15 @@ struct Here {
 
 impl Here {
     /// Those of the events, which are in order of their auth events, that will have all of theirs.
-    fn with_auth_events(&self, pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
+    /// What is of another room is nothing that allows an event of this one.
+    fn with_auth_events(&self, room: RoomNumber, pdus: Vec<Arc<Pdu>>) -> Vec<Arc<Pdu>> {
         let mut complete: Vec<Arc<Pdu>> = Vec::with_capacity(pdus.len());
         let mut ids: HashSet<OwnedEventId> = HashSet::with_capacity(pdus.len());
         for pdu in pdus {
             let create = pdu.create_event_id().filter(|create| create != pdu.event_id());
             let mut named = pdu.auth_events().iter().chain(&create);
-            if named.all(|id| self.events.contains_key(id) || ids.contains(id)) {
+            let is_here = |id| self.events.get(id).is_some_and(|event| event.room == room);
+            if named.all(|id| is_here(id) || ids.contains(id)) {
                 ids.insert(pdu.event_id().to_owned());
                 complete.push(pdu);
             }
@@ -228,24 +230,25 @@ pub(crate) fn in_previous_order(pdus: &[Arc<Pdu>]) -> Vec<Arc<Pdu>> {
     in_order(pdus, |pdu| pdu.prev_events().to_vec())
 }
 
+/// Room versions 1 and 2 let servers choose their events' ids, so that a forger can have events name
+/// each other in a circle, or themselves: nothing is opened twice.
 fn in_order(pdus: &[Arc<Pdu>], named: impl Fn(&Pdu) -> Vec<OwnedEventId>) -> Vec<Arc<Pdu>> {
     let by_id = pdus.iter().map(|pdu| (pdu.event_id().to_owned(), Arc::clone(pdu)));
     let by_id = by_id.collect::<HashMap<_, _>>();
-    let mut done: HashSet<OwnedEventId> = HashSet::with_capacity(pdus.len());
+    let mut opened: HashSet<OwnedEventId> = HashSet::with_capacity(pdus.len());
     let mut ordered = Vec::with_capacity(pdus.len());
     for pdu in pdus {
         // An event is looked at twice: to put what it names before it, and then itself.
         let mut open = vec![(Arc::clone(pdu), false)];
         while let Some((pdu, is_ready)) = open.pop() {
-            if done.contains(pdu.event_id()) {
-                continue;
-            }
             if is_ready {
-                done.insert(pdu.event_id().to_owned());
                 ordered.push(pdu);
                 continue;
             }
-            let before = named(&pdu).into_iter().filter(|id| !done.contains(id));
+            if !opened.insert(pdu.event_id().to_owned()) {
+                continue;
+            }
+            let before = named(&pdu).into_iter().filter(|id| !opened.contains(id));
             let before = before.filter_map(|id| by_id.get(&id).cloned()).collect::<Vec<_>>();
             open.push((pdu, true));
             open.extend(before.into_iter().map(|pdu| (pdu, false)));
@@ -253,3 +256,7 @@ fn in_order(pdus: &[Arc<Pdu>], named: impl Fn(&Pdu) -> Vec<OwnedEventId>) -> Vec
     }
     ordered
 }
+
+#[cfg(test)]
+#[path = "outliers_test.rs"]
+mod tests;

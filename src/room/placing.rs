@@ -208,7 +208,9 @@ impl Placer {
         let mut ids = self.arrival.pdu.auth_events().to_vec();
         ids.extend(self.arrival.pdu.create_event_id());
         let known = events::find_all(snapshot, &ids)?;
-        let numbers = known.values().map(|known| known.number).collect::<Vec<_>>();
+        // What is of another room is as good as missing, and has no place in this room's index.
+        let known = known.values().filter(|known| known.room == self.view.number);
+        let numbers = known.map(|known| known.number).collect::<Vec<_>>();
         let mut events = events::load_all(snapshot, &self.sight.events, &numbers)?;
         let named = self.arrival.pdu.auth_events();
         // The create event that only the room's id names comes last.
@@ -409,7 +411,9 @@ fn check_in_state(
         let key = keys::find(snapshot, &event_type, &state_key)?;
         let Some(number) = key.and_then(|key| state.get(&key)) else { continue };
         let event = events::load(snapshot, &sight.events, *number)?;
-        found.insert((event_type, state_key), Arc::clone(event.pdu()));
+        if event.outcome != Outcome::Rejected {
+            found.insert((event_type, state_key), Arc::clone(event.pdu()));
+        }
     }
     Ok(check_state(pdu, |event_type, state_key| {
         found.get(&(event_type.to_owned(), state_key.to_owned())).cloned()

@@ -2,7 +2,10 @@
 //!
 //! Spec: server-server API, "Checks performed on receipt of a PDU".
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use proto::{
     draft::SignedPdu,
@@ -18,7 +21,7 @@ use crate::{Outcome, RoomError, Rooms, acl, peers::Peers};
 
 /// How many events are parsed or verified without letting others run. A state that a server tells
 /// may have tens of thousands, at some 50 µs each.
-pub(crate) const CHECKED_AT_ONCE: usize = 20;
+const CHECKED_AT_ONCE: usize = 20;
 
 /// What became of a received event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +46,10 @@ impl Rooms {
             return Err(dropped(None, "the room does not let this server take part"));
         }
         let signed = parse(pdu, room_id, room.rules())?;
-        if let Some(known) = self.inner.find_known(signed.pdu().event_id()).await?
+        let event_id = signed.pdu().event_id().to_owned();
+        if let Some(known) = self.inner.find_known_in(room.number(), &event_id).await?
             && known.has_state
         {
-            let event_id = signed.pdu().event_id().to_owned();
             return Ok(Received { event_id, outcome: known.outcome });
         }
         let verified = self.verify_all(vec![signed]).await?.pop();
@@ -63,28 +66,22 @@ impl Rooms {
         signed: Vec<SignedPdu>,
     ) -> Result<Vec<(Arc<Pdu>, bool)>, RoomError> {
         let peers = self.peers()?;
-        let mut wanted: Vec<(OwnedServerName, Vec<String>)> = Vec::new();
-        for event in &signed {
+        let mut wanted: BTreeMap<OwnedServerName, BTreeSet<String>> = BTreeMap::new();
+        for (place, event) in signed.iter().enumerate() {
+            breathe(place).await;
             let Ok(servers) = required_servers(event.pdu()) else { continue };
             for server in servers.into_iter().filter(|server| *server != self.server_name()) {
                 let ids = key_ids(event.pdu(), &server);
-                match wanted.iter_mut().find(|(known, _)| *known == server) {
-                    Some((_, known)) => known.extend(ids),
-                    None => wanted.push((server, ids)),
-                }
+                wanted.entry(server).or_default().extend(ids);
             }
         }
-        for (_, ids) in &mut wanted {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        let others = peers.keys(wanted).await.map_err(|error| RoomError::Peer(error.0))?;
+        let wanted = wanted.into_iter().map(|(server, ids)| (server, ids.into_iter().collect()));
+        let others = peers.keys(wanted.collect()).await;
+        let others = others.map_err(|error| RoomError::Peer(error.0))?;
         let keys = Keys { rooms: self, others };
         let mut verified = Vec::with_capacity(signed.len());
         for (place, event) in signed.into_iter().enumerate() {
-            if place % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1 {
-                tokio::task::yield_now().await;
-            }
+            breathe(place).await;
             let event_id = event.pdu().event_id().to_owned();
             // 2. Passes signature checks, otherwise it is dropped.
             // 3. Passes hash checks, otherwise it is redacted before being processed further.
@@ -102,6 +99,13 @@ impl Rooms {
     pub(crate) fn peers(&self) -> Result<&dyn Peers, RoomError> {
         let peers = self.inner.setup.peers.as_deref();
         peers.ok_or_else(|| RoomError::Peer("there is no federation".to_owned()))
+    }
+}
+
+/// Lets others run from time to time while many events are looked at; `place` counts them.
+pub(crate) async fn breathe(place: usize) {
+    if place % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -40,7 +40,7 @@ use crate::{
     membership::OwnMembership,
     peers::{JoinAnswer, PeerError},
     reach::is_indexed,
-    receive::{CHECKED_AT_ONCE, parse},
+    receive::{breathe, parse},
     recipe::object,
     resident::read_placement,
     room::Core,
@@ -175,9 +175,7 @@ impl Rooms {
     ) -> Result<Vec<Arc<Pdu>>, RoomError> {
         let mut parsed = Vec::with_capacity(events.len());
         for (place, event) in events.into_iter().enumerate() {
-            if place % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1 {
-                tokio::task::yield_now().await;
-            }
+            breathe(place).await;
             parsed.extend(parse(&event, room_id, rules));
         }
         let verified = self.verify_all(parsed).await?;

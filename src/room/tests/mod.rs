@@ -2,6 +2,8 @@
 
 mod basics;
 mod directory;
+mod forged;
+mod forger;
 mod invites;
 mod large;
 mod membership;
