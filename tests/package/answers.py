@@ -1,7 +1,7 @@
 """Shows what becomes of debconf's answers when the administrator has written something else, or has removed the package."""
 
 from beside import all_is_back_and_goes, nothing_runs
-from shows import CONFIG, OURS, SERVICE, expect, messages_are_there, preseed
+from shows import ADMIN, CONFIG, OURS, SERVICE, expect, messages_are_there, preseed
 
 MOVED = f"{CONFIG}/homeserver.toml"
 # What curl ends with when nobody listens.
@@ -40,3 +40,21 @@ def reconfigure_asks_and_keeps_edits(world):
     told = machine.run("debconf-show matrix-homeserver").stdout
     for answer in ("server-name: test.example", "report-stats: true", "postgresql: false"):
         expect(answer in told, answer, "is not what debconf holds:", told)
+
+
+def reconfigure(machine, database):
+    """dpkg-reconfigure at a terminal: the name and the statistics as they are, then the answer about the database, which
+    nobody hears if it is not asked for."""
+    ask = "DEBIAN_FRONTEND=readline DEBIAN_PRIORITY=low dpkg-reconfigure matrix-homeserver"
+    return machine.run(f"script --quiet --return --command '{ask}' /dev/null", input=f"\n\n{database}\n", timeout=90).stdout
+
+
+def a_database_with_data_stays(world):
+    """A "no" would begin an empty embedded one."""
+    machine = world.machine
+    users = machine.run(f"matrix-homeserver user list {ADMIN}").stdout
+    expect("@bob:test.example" in users, users)
+    said = reconfigure(machine, "no")
+    expect("the data stays in PostgreSQL" in said and "PostgreSQL?" not in said, said)
+    expect(machine.run(f"matrix-homeserver user list {ADMIN}").stdout == users, "another database")
+    machine.run("test ! -e /var/lib/matrix-homeserver/homeserver.db")

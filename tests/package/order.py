@@ -42,6 +42,7 @@ ALL = [
     answers.reconfigure_asks_and_keeps_edits,
     shows.reconfigure_keeps_edits_and_takes_postgresql,
     shows.postgresql_knows_the_server_by_its_user,
+    answers.a_database_with_data_stays,
     shows.autopkgtest_passes,
     shows.purge_leaves_the_data_and_nothing_else,
 ]
