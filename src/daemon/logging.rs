@@ -15,7 +15,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, journal::Readable};
 
 /// What systemd sets to the device and inode of the stream that it connected to the journal.
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
@@ -86,7 +86,7 @@ pub(crate) fn begin_as(
             .with_field_prefix(None)
             .with_priority_mappings(priorities())
             .with_syslog_identifier(identifier.to_owned());
-        registry.with(layer).try_init()
+        registry.with(Readable(layer)).try_init()
     } else {
         let terminal = std::io::stderr().is_terminal();
         let layer = tracing_subscriber::fmt::layer()

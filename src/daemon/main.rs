@@ -8,6 +8,7 @@ mod failure;
 mod health;
 mod http_client;
 mod identity;
+mod journal;
 mod listen;
 mod logging;
 mod message;

@@ -149,6 +149,12 @@ fn records_have_priorities_numbers_and_what_their_texts_need() {
     let journal = Journal::of(&machine);
     let schema = journal.find_subject("The database's schema was brought up to date");
     assert_eq!((schema["PRIORITY"].as_str(), schema["FROM"].as_str()), ("6", "0"));
+    // Whoever reads the texts alone sees what the fields say, and nothing twice.
+    assert!(schema["MESSAGE"].ends_with("from version 0 to version 1"), "{schema:?}");
+    let listening = journal.find(|record| record["MESSAGE"].starts_with("listening"));
+    let address = format!("127.0.0.1:{}", machine.port);
+    assert_eq!(listening["MESSAGE"], format!("listening address={address} tls=false"));
+    assert_eq!((&listening["ADDRESS"], &*listening["TLS"]), (&address, "false"));
     let started = journal.find_subject("The Matrix homeserver answers requests");
     assert_eq!(started["PRIORITY"], "6");
     assert_eq!(started["SERVER_NAME"], "test.example");
