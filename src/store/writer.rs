@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     in_doubt: Option<Box<Outcome>>,
     /// Set once another node has written: what this one has in memory is no longer true.
     superseded: Option<Error>,
+    /// Whether the log was told that the database is away, and not yet that it is back.
+    told_away: bool,
 }
 
 impl Writer {
@@ -58,7 +60,7 @@ impl Writer {
         queue: Arc<Queue<Box<dyn Job>>>,
         counters: Counters,
     ) -> Self {
-        Self { link, shared, queue, counters, in_doubt: None, superseded: None }
+        Self { link, shared, queue, counters, in_doubt: None, superseded: None, told_away: false }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -81,7 +83,10 @@ impl Writer {
         if self.superseded.is_some() || (self.link.check().is_ok() && self.in_doubt.is_none()) {
             return;
         }
-        if let Err(error) = self.settle(Instant::now()) {
+        // However long it is away, it is told once.
+        if let Err(error) = self.settle(Instant::now())
+            && !std::mem::replace(&mut self.told_away, true)
+        {
             tracing::warn!(%error, "the database is away");
         }
     }
@@ -119,10 +124,15 @@ impl Writer {
             tracing::debug!(%error, "a change met what is there already");
             return;
         }
+        self.shared.meters.failed_groups.increment();
+        // Both are told once, and a group that fails for it is no more news.
         if matches!(error, Error::Full(_)) {
             pulse::tell_full(true);
+            return tracing::debug!(%error, changes, "a group of changes found no room");
         }
-        self.shared.meters.failed_groups.increment();
+        if self.told_away && matches!(error, Error::Unavailable(_)) {
+            return tracing::debug!(%error, changes, "a group of changes found no database");
+        }
         tracing::error!(%error, changes, "a group of changes failed");
     }
 
@@ -146,6 +156,7 @@ impl Writer {
                 Error::Lost(reason) => {
                     self.shared.meters.writer.lost.increment();
                     tracing::warn!(reason, "the connection to the database was lost");
+                    self.told_away = true;
                     if let Some(outcome) = self.recover(until)? {
                         return Ok(outcome);
                     }
@@ -238,13 +249,12 @@ impl Writer {
         self.link.abandon_group();
         let found = found?;
         let in_doubt = self.in_doubt.take();
-        if found == self.counters {
-            return Ok(None);
-        }
-        if let Some(outcome) = in_doubt
-            && outcome.counters == found
-        {
-            return Ok(Some(*outcome));
+        let counted = in_doubt.filter(|outcome| outcome.counters == found);
+        if counted.is_some() || found == self.counters {
+            if std::mem::take(&mut self.told_away) {
+                tracing::info!("the database is there again");
+            }
+            return Ok(counted.map(|outcome| *outcome));
         }
         let batch = found.batch;
         let reason = format!("its group {batch} was written while the connection was lost");

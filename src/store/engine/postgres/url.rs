@@ -2,10 +2,16 @@
 
 use std::path::PathBuf;
 
-use tokio_postgres::{Config, config::SslMode};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
 
 use super::{default_socket_directory, has_network, tls::Tls};
 use crate::error::OpenError;
+
+/// Where `PostgreSQL` is unless told otherwise.
+const DEFAULT_PORT: u16 = 5432;
 
 /// How to reach the server.
 pub(super) struct Address {
@@ -81,7 +87,18 @@ pub(super) fn parse(url: &str) -> Result<Address, OpenError> {
     config.ssl_mode(ssl);
     let tls = (ssl != SslMode::Disable).then_some(Tls { verify, root });
     let base = url.split('?').next().unwrap_or_default();
-    Ok(Address { config, tls, place: without_password(base) })
+    let place = format!("{}{}", without_password(base), socket_of(&config));
+    Ok(Address { config, tls, place })
+}
+
+/// The unix socket that is meant, which an address need not name; nothing of one on the network.
+fn socket_of(config: &Config) -> String {
+    let directory = config.get_hosts().iter().find_map(|host| match host {
+        Host::Unix(directory) => Some(directory.display()),
+        Host::Tcp(_) => None,
+    });
+    let port = config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
+    directory.map(|it| format!(" at {it}/.s.PGSQL.{port}")).unwrap_or_default()
 }
 
 /// Undoes `%2F` and the like.
@@ -116,9 +133,18 @@ fn without_password(base: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::{Host, SslMode};
+    use super::{Host, SslMode, names_network, parse, without_password};
 
-    use super::{names_network, parse, without_password};
+    #[test]
+    fn the_socket_is_told_whoever_names_it() {
+        let place = |url: &str| parse(url).unwrap().place;
+        let named = place("postgresql:///matrix?host=/run/postgresql");
+        assert_eq!(named, "postgresql:///matrix at /run/postgresql/.s.PGSQL.5432");
+        let elsewhere = place("postgresql:///matrix?host=/tmp&port=5433&password=secret");
+        assert_eq!(elsewhere, "postgresql:///matrix at /tmp/.s.PGSQL.5433");
+        let remote = place("postgresql://matrix:secret@db.example.org/matrix?port=1");
+        assert_eq!(remote, "postgresql://matrix@db.example.org/matrix");
+    }
 
     #[test]
     fn the_password_is_told_to_nobody() {
