@@ -201,6 +201,15 @@ fn may_be_missing(bind: &Bind, error: &http::Error) -> bool {
     is_ipv6 && matches!(error, http::Error::NotOurs { .. } | http::Error::Listen { .. })
 }
 
+/// Whether processes of this machine alone connect there: for clients elsewhere a reverse proxy does,
+/// and without the name that it gives of them all would be one.
+fn is_of_this_machine(address: &http::Address) -> bool {
+    match address {
+        http::Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        http::Address::Unix(_) => true,
+    }
+}
+
 const NOTHING: Listening = Listening { client: false, ..Listening::CLIENT };
 const PASSED_CLIENT: Listening = Listening { client: true, federation: true, ..NOTHING };
 const PASSED_FEDERATION: Listening = Listening { federation: true, ..NOTHING };
@@ -235,6 +244,12 @@ impl Listeners {
         tls: Option<&Arc<Tls>>,
     ) -> Result<(), http::Error> {
         for listener in http::Listener::bind(bind, passed)? {
+            // Of a socket that was taken by its name nobody has said whether a proxy is before it.
+            let x_forwarded = match item {
+                Some(_) => listening.x_forwarded,
+                None => is_of_this_machine(listener.address()),
+            };
+            let listening = Listening { x_forwarded, ..listening };
             let listener = match tls {
                 Some(tls) => listener.with_tls(Arc::clone(tls)),
                 None => listener,
@@ -256,6 +271,16 @@ mod tests {
         assert!(may_be_missing(&"[::1]:8008".parse().unwrap(), &missing));
         assert!(!may_be_missing(&"127.0.0.1:8008".parse().unwrap(), &missing));
         assert!(!may_be_missing(&"[::1]:8008".parse().unwrap(), &in_use));
+    }
+
+    #[test]
+    fn a_passed_socket_of_this_machine_has_a_proxy_before_it() {
+        let is_local =
+            |address: &str| is_of_this_machine(&http::Address::Tcp(address.parse().unwrap()));
+        assert!(is_local("127.0.0.1:8008") && is_local("[::1]:8008"));
+        assert!(is_local("[::ffff:127.0.0.1]:8008"));
+        assert!(!is_local("0.0.0.0:8008") && !is_local("[::]:8008") && !is_local("192.0.2.1:80"));
+        assert!(is_of_this_machine(&http::Address::Unix("/run/x".into())));
     }
 
     #[test]
