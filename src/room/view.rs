@@ -291,6 +291,11 @@ impl RoomView {
         self.state_pdu(key)?.content_field(field)
     }
 
+    /// The redaction of the state event under a well-known key, if there was one.
+    pub fn redaction(&self, key: StateKeyNumber) -> Option<EventNumber> {
+        self.pinned(key)?.redacted_because().map(|because| because.number())
+    }
+
     /// How many users are joined.
     pub fn joined_count(&self) -> usize {
         self.members.joined_count()
@@ -332,17 +337,26 @@ impl RoomView {
     }
 
     /// Up to `most` joined or invited users other than `me`, oldest first: the heroes of a room
-    /// without a name. When there is nobody, those who are banned.
+    /// without a name.
     pub fn heroes(&self, me: UserNumber, most: usize) -> Vec<(UserNumber, Member)> {
-        let others = |wanted: &[Membership]| {
-            self.members()
-                .filter(|(user, member)| *user != me && wanted.contains(&member.membership))
-                .take(most)
-                .map(|(user, member)| (user, member.clone()))
-                .collect::<Vec<_>>()
+        let is_there =
+            |member: &Member| matches!(member.membership, Membership::Join | Membership::Invite);
+        self.members()
+            .filter(|(user, member)| *user != me && is_there(member))
+            .take(most)
+            .map(|(user, member)| (user, member.clone()))
+            .collect()
+    }
+
+    /// The state keys of up to `most` users other than `me` who left or were banned, oldest first:
+    /// the heroes where nobody else is there.
+    pub fn gone(&self, me: UserNumber, most: usize) -> Vec<StateKeyNumber> {
+        let is_gone = |user: UserNumber| {
+            user != me && matches!(self.membership(user), Membership::Leave | Membership::Ban)
         };
-        let heroes = others(&[Membership::Join, Membership::Invite]);
-        if heroes.is_empty() { others(&[Membership::Ban]) } else { heroes }
+        // The keys of members are their numbers, negated.
+        let keys = self.state.range(..StateKeyNumber(0)).rev().map(|(key, _)| *key);
+        keys.filter(|key| keys::key_user(*key).is_some_and(is_gone)).take(most).collect()
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Shown {
 /// The way of one key through a stretch of moves.
 struct Course {
     first_old: Option<EventNumber>,
-    /// Where it stood when the timeline began.
+    /// Where it stood when the timeline began; for a key that was not there yet, where it stood
+    /// before the timeline shows it.
     at_start: Option<EventNumber>,
     last_new: Option<EventNumber>,
     /// The last event of this key that the timeline shows.
@@ -45,7 +46,9 @@ fn courses(moves: &[Move], shown: &Shown) -> BTreeMap<StateKeyNumber, Course> {
         });
         let in_timeline = step.new.is_some_and(|new| shown.state.contains(&new));
         let before = shown.start.is_none_or(|start| step.position < start);
-        if before && !in_timeline {
+        // Who came in out of sight has to be known before she is seen to go.
+        let is_first = course.at_start.is_none() && course.shown.is_none();
+        if (before || is_first) && !in_timeline {
             course.at_start = step.new;
         }
         course.last_new = step.new;

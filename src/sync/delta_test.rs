@@ -89,6 +89,15 @@ fn the_whole_state_at_the_start() {
 }
 
 #[test]
+fn what_came_out_of_sight_is_there_before_it_is_seen_to_go() {
+    let moves = [step(5, 1, 0, 10), step(6, 2, 20, 21), step(7, 1, 10, 11), step(8, 2, 21, 22)];
+    let seen = shown(4, &[11, 22]);
+    assert_eq!(pairs(changed_before(&moves, &seen)), [(1, 10)]);
+    let now = state(&[(1, 11), (2, 22)]);
+    assert_eq!(pairs(whole_before(&now, &moves, &seen)), [(1, 10), (2, 20)]);
+}
+
+#[test]
 fn what_moved_on_out_of_sight_is_overtaken() {
     let numbers = |moves: &[Move], shown: &Shown| {
         let mut numbers = overtaken(moves, shown).iter().map(|event| event.0).collect::<Vec<_>>();

@@ -59,8 +59,11 @@ pub(crate) fn joined(
     if visit.since.is_some() {
         newcomers.extend(state::newcomers(source, &moves)?);
     }
-    let is_told = visit.whole_state || summary::is_moved(&moves.now);
-    let (summary, heroes) = is_told.then(|| summary::summary(look, view)).unzip();
+    let is_told = visit.whole_state
+        || summary::is_moved(&moves.now)
+        || summary::is_unnamed(source, view, after)?;
+    let summary = is_told.then(|| summary::summary(look, source, view)).transpose()?;
+    let (summary, heroes) = summary.unzip();
     let wanted = state::Wanted {
         room: visit.room,
         id: view.id(),

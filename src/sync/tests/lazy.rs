@@ -169,6 +169,61 @@ async fn state_after_has_everybody_in_the_timeline() {
 }
 
 #[tokio::test]
+async fn who_is_gone_stands_for_a_room_where_nobody_else_is() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await.with_filter(lazy(1));
+        let (bob, carol) = (world.register("bob").await, world.register("carol").await);
+        let room = alice.create().await;
+        bob.join(&room).await;
+        carol.join(&room).await;
+        let heroes = async |alice: &mut Client| {
+            let answer = alice.sync_once().await;
+            joined(&answer, &room)["summary"]["m.heroes"].clone()
+        };
+        let both = json!(["@bob:example.org", "@carol:example.org"]);
+        assert_eq!(heroes(&mut alice).await, both);
+        bob.leave(&room).await;
+        assert_eq!(heroes(&mut alice).await, json!(["@carol:example.org"]));
+        alice.ban(&carol, &room).await;
+        assert_eq!(heroes(&mut alice).await, both);
+        alice.since = None;
+        let answer = alice.sync_once().await;
+        assert_eq!(joined(&answer, &room)["summary"]["m.heroes"], both);
+        let told = members(&answer, &room, "state");
+        assert!(told.is_superset(&names(&["alice", "bob"])), "{told:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_room_whose_name_is_redacted_is_told_by_its_members() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await;
+        let bob = world.register("bob").await;
+        let room = alice.create().await;
+        bob.join(&room).await;
+        let name = alice.send(&room, ("m.room.name", Some(""), json!({"name": "A"})), None).await;
+        let answer = alice.sync_once().await;
+        assert!(joined(&answer, &room)["summary"].get("m.heroes").is_none());
+        let request = room::redact::RedactRequest {
+            sender: alice.id().to_owned(),
+            is_admin: false,
+            room_id: room.clone(),
+            event_id: name.event_id,
+            content: serde_json::Map::new(),
+            txn: None,
+        };
+        world.rooms.redact(request).await.unwrap();
+        let answer = alice.sync_once().await;
+        assert_eq!(joined(&answer, &room)["summary"]["m.heroes"], json!(["@bob:example.org"]));
+        // Only once, and from the database the same.
+        bob.say(&room, "hello").await;
+        assert_eq!(joined(&alice.sync_once().await, &room)["summary"], json!({}));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn heroes_are_among_the_members() {
     each_world(async |world| {
         let alice = world.register("alice").await;
