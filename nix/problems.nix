@@ -47,6 +47,7 @@ let
   here = "services.matrix-homeserver" + lib.optionalString (instance != null) ".instances.${instance}";
   secrets = secretsIn settings;
   listeners = settings.listeners or [ ];
+  isNamed = socket: lib.elem "passed:${socket}" (lib.concatMap (item: item.bind or [ ]) listeners);
 in
 {
   assertions = [
@@ -71,6 +72,12 @@ in
       message =
         "${here}.settings.egress: all instances share one broker; "
         + "it takes services.matrix-homeserver.settings.egress.";
+    }
+    {
+      assertion = isNamed "client" && isNamed "federation" == sockets.federation.enable;
+      message =
+        "${here}.settings.listeners: the server does not start unless they name each socket that it is passed, "
+        + "and no other; passed:client always, and passed:federation with sockets.federation.enable.";
     }
     {
       assertion = sockets.client.listen != [ ];

@@ -58,6 +58,8 @@ let
       };
     };
 
+  isOfThisMachine = listen: builtins.match "(/|127\\.|\\[::1]:).*" listen != null;
+
   # A [[listeners]] that takes the passed socket of this name.
   passed = socket: { bind = [ "passed:${socket}" ]; } // config.sockets.${socket}.listener;
   optionallyPassed = socket: lib.optional config.sockets.${socket}.enable (passed socket);
@@ -230,7 +232,10 @@ in
           "client"
           "federation"
         ];
-        x_forwarded = mkIf config.nginx.enable (mkDefault true);
+        # Where this machine alone connects, a proxy does for the others.
+        x_forwarded = mkIf (
+          config.nginx.enable || builtins.all isOfThisMachine config.sockets.client.listen
+        ) (mkDefault true);
       };
       federation.listener.resources = mkDefault [ "federation" ];
       metrics.listener.resources = mkDefault [ "metrics" ];

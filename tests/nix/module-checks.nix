@@ -84,9 +84,32 @@ with scenarios;
           "client"
           "federation"
         ];
+        x_forwarded = true;
       }
     ];
   } (settingsOf plain);
+  a-proxy-is-believed-where-no-other-can-come =
+    let
+      believes =
+        listen:
+        let
+          inherit (settingsOf (with' { sockets.client = { inherit listen; }; })) listeners;
+        in
+        (builtins.head listeners) ? x_forwarded;
+    in
+    check [ true false false ] (
+      map believes [
+        [
+          "[::1]:8008"
+          "/run/x.sock"
+        ]
+        [ "8008" ]
+        [
+          "127.0.0.1:8008"
+          "192.0.2.1:8008"
+        ]
+      ]
+    );
   passed-sockets-have-listeners = check [
     {
       bind = [ "passed:client" ];
@@ -125,7 +148,7 @@ with scenarios;
     { sockets.client.listener.tls.certificate = "/etc/certificate.pem"; }
   ]);
   other-settings-do-not = check [ false false ] (map (options: restarts (with' options)) [
-    { sockets.client.listener.x_forwarded = true; }
+    { sockets.client.listener.x_forwarded = false; }
     { settings.log.level = "debug"; }
   ]);
   a-changed-certificate-does-not = check

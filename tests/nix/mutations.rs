@@ -38,7 +38,7 @@ const LOCK: &str = "flake.lock";
 const PLAIN: &str = "units-of-plain-are-those-of-systemd";
 
 #[rustfmt::skip]
-const MUTATIONS: [Mutation; 109] = [
+const MUTATIONS: [Mutation; 112] = [
     // The units.
     mutation(UNITS, "wantedBy = allWords (unit.Install.WantedBy or [ ]);", "", PLAIN),
     mutation(UNITS, "environment = variables (unit.Service.Environment or [ ]);", "", PLAIN),
@@ -68,7 +68,8 @@ const MUTATIONS: [Mutation; 109] = [
     mutation(SERVER, "type = types.submodule {\n        freeformType = format.type;", "type = types.submodule {", "settings-are-free"),
     mutation(REALIZE, "value != null) settings", "true) settings", "settings-have-no-null"),
     mutation(SERVER, "sandbox.read_paths = [ builtins.storeDir ];", "", "settings-of-the-least"),
-    mutation(SERVER, "x_forwarded = mkIf config.nginx.enable (mkDefault true);", "", "passed-sockets-have-listeners"),
+    mutation(SERVER, "config.nginx.enable || builtins.all isOfThisMachine config.sockets.client.listen", "true", "a-proxy-is-believed-where-no-other-can-come"),
+    mutation(SERVER, "config.nginx.enable || builtins.all", "builtins.all", "passed-sockets-have-listeners"),
     mutation(SERVER, " ++ optionallyPassed \"metrics\"", "", "passed-sockets-have-listeners"),
     mutation(SERVER, "listeners = mkDefault (", "listeners = (", "own-listeners-replace-ours"),
     // Reload and restart.
@@ -93,6 +94,8 @@ const MUTATIONS: [Mutation; 109] = [
     mutation(REALIZE, "host == \"[::1]\" || ", "", "firewall-knows-loopback"),
     mutation(REALIZE, "openPorts sockets.client.listen\n", "openPorts [ ]\n", "firewall-opens-what-others-reach"),
     mutation(PROBLEMS, "!sockets.federation.enable || sockets.federation.listener ? tls", "true", "federation-without-tls-is-refused"),
+    mutation(PROBLEMS, "isNamed \"client\" && isNamed", "isNamed", "passed-sockets-are-named"),
+    mutation(PROBLEMS, " && isNamed \"federation\" == sockets.federation.enable", "", "passed-sockets-are-named"),
     mutation(PROBLEMS, "assertion = sockets.client.listen != [ ];", "assertion = true;", "a-deaf-server-is-refused"),
     // The broker.
     mutation(REALIZE, "(text \"${base}${template}.service\") withoutBroker", "(text \"${base}${template}.service\") \"\"", "no-broker-own-network"),

@@ -6,6 +6,8 @@ let
     attrValues
     filter
     ;
+  # What the units pass to the server, and more.
+  beside = more: [ { bind = [ "passed:client" ]; } ] ++ more;
 in
 with scenarios;
 {
@@ -59,13 +61,23 @@ with scenarios;
     })
   ];
   no-network-no-tcp-listener = check [ 1 1 0 ] [
-    (refused { settings.listeners = [ { bind = [ "127.0.0.1:8008" ]; } ]; })
+    (refused { settings.listeners = beside [ { bind = [ "127.0.0.1:8008" ]; } ]; })
     # Without an address it is a TCP one.
-    (refused { settings.listeners = [ { x_forwarded = true; } ]; })
+    (refused { settings.listeners = beside [ { x_forwarded = true; } ]; })
     (refused {
       egressBroker.enable = false;
-      settings.listeners = [ { bind = [ "127.0.0.1:8008" ]; } ];
+      settings.listeners = beside [ { bind = [ "127.0.0.1:8008" ]; } ];
     })
+  ];
+  passed-sockets-are-named = check [ 1 1 1 0 ] [
+    (refused { settings.listeners = [ { bind = [ "unix:/run/x.sock" ]; } ]; })
+    (refused { settings.listeners = beside [ { bind = [ "passed:federation" ]; } ]; })
+    (refused {
+      settings.listeners = beside [ ];
+      sockets.federation.enable = true;
+      sockets.federation.listener.tls = { };
+    })
+    (refused { settings.listeners = beside [ { bind = [ "unix:/run/x.sock" ]; } ]; })
   ];
 
   # PostgreSQL by peer authentication.
