@@ -1,6 +1,6 @@
 //! One request of a command, to a running server: JSON over HTTP/1.1, on TCP, TLS or a unix socket.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -130,19 +130,29 @@ pub(crate) async fn send(
     }
 }
 
-fn unreachable(place: &Place, error: &dyn std::fmt::Display) -> String {
-    format!("cannot reach the server at {place}: {error}")
+/// Why there is no connection, and what mostly helps.
+fn unreachable(place: &Place, error: &io::Error) -> String {
+    let is_plain = error.get_ref().and_then(|it| it.downcast_ref()).is_some_and(|it| {
+        matches!(it, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
+    });
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "; does it run?",
+        io::ErrorKind::PermissionDenied => "; only root and the server's own user may",
+        _ if is_plain => "; it speaks plain HTTP there",
+        _ => "",
+    };
+    format!("cannot reach the server at {place}: {error}{hint}")
 }
 
 async fn encrypt(
     stream: TcpStream,
     host: &str,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, std::io::Error> {
-    let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, io::Error> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(std::io::Error::other)?
+        .map_err(io::Error::other)?
         .with_no_client_auth();
     tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
@@ -173,7 +183,10 @@ async fn exchange(
         .await
         .map_err(|error| failed(&error))?;
     let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| {
+        let hint = if error.is_parse() { "; perhaps it wants https://" } else { "" };
+        failed(&format!("{error}{hint}"))
+    })?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
     let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();

@@ -72,6 +72,10 @@ fn parse(text: &str) -> Result<(String, u16), String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok((address.to_string(), DEFAULT_PORT));
     }
+    let wrong = || "write HOST, HOST:PORT or [ADDRESS]:PORT, without https://".to_owned();
+    if text.contains('/') {
+        return Err(wrong());
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => {
             let wrong = |_| format!("{port} is no port");
@@ -82,8 +86,8 @@ fn parse(text: &str) -> Result<(String, u16), String> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let host = match bare {
         Some(address) if address.parse::<IpAddr>().is_ok() => address,
-        None if !host.is_empty() && !host.contains([':', '/', '[', ']']) => host,
-        _ => return Err("write HOST, HOST:PORT or [ADDRESS]:PORT".to_owned()),
+        None if !host.is_empty() && !host.contains([':', '[', ']']) => host,
+        _ => return Err(wrong()),
     };
     Ok((host.to_owned(), port))
 }
@@ -107,6 +111,9 @@ mod tests {
         }
         for text in ["", ":443", "https://matrix.org", "a:b", "a:99999", "[a]:1", "a:1:2", "a/b"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["https://matrix.org", "https://matrix.org:8448", "matrix.org/"] {
+            assert!(parse(text).unwrap_err().starts_with("write HOST"), "{text}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{failure::Failure, system::SystemRandom};
 #[derive(Args, Debug)]
 pub(super) struct HashPassword {
     /// The password; without this it is asked for, or read from standard input
-    #[arg(short, long, value_name = "PASSWORD")]
+    #[arg(short, long, value_name = "PASSWORD", allow_hyphen_values = true)]
     password: Option<String>,
     /// Read the password from this file
     #[arg(long, value_name = "FILE", conflicts_with = "password")]

@@ -97,6 +97,22 @@ fn the_command_line_is_sound() {
     super::HashPasswordProgram::command().debug_assert();
 }
 
+/// Random tokens and passwords may begin with a hyphen.
+#[test]
+fn what_was_drawn_by_lot_is_no_option() {
+    use clap::Parser;
+    for line in [
+        "matrix-homeserver registration-token remove -Ab-1 -c x.toml",
+        "matrix-homeserver registration-token remove -c x.toml --socket s -Ab-1",
+        "matrix-homeserver registration-token create --token -Ab-1 --uses 3",
+        "matrix-homeserver hash-password -p -Ab-1",
+    ] {
+        let parsed = Arguments::try_parse_from(line.split(' ')).map(|it| format!("{it:?}"));
+        let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(parsed.contains("\"-Ab-1\""), "{line}: {parsed}");
+    }
+}
+
 #[test]
 fn synapses_options_are_understood() {
     use clap::Parser;
@@ -105,6 +121,7 @@ fn synapses_options_are_understood() {
     for line in [
         "register_new_matrix_user -u a -p b -a -k s http://localhost:8008",
         "register_new_matrix_user --user a --password b --no-admin -c /etc/x.toml",
+        "register_new_matrix_user -u a -p -b-1 -k -s --no-admin http://h",
         "register_new_matrix_user -u a --password-file f -t bot --exists-ok -c x http://h",
         "register_new_matrix_user",
     ] {

@@ -26,7 +26,7 @@ pub(super) struct RegisterUser {
     #[arg(short, long, value_name = "NAME")]
     user: Option<String>,
     /// The password; without this it is asked for, or read from standard input
-    #[arg(short, long, value_name = "PASSWORD")]
+    #[arg(short, long, value_name = "PASSWORD", allow_hyphen_values = true)]
     password: Option<String>,
     /// Read the password from this file
     #[arg(long, value_name = "FILE", conflicts_with = "password")]
@@ -42,6 +42,7 @@ pub(super) struct RegisterUser {
     user_type: Option<String>,
     /// The shared secret; without this it is taken from the configuration
     #[arg(short = 'k', long, value_name = "SECRET", conflicts_with = "config")]
+    #[arg(allow_hyphen_values = true)]
     shared_secret: Option<String>,
     #[command(flatten)]
     config: ConfigArgument,

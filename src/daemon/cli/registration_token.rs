@@ -36,7 +36,7 @@ enum TokenCommand {
     /// Make a registration token and print it
     Create {
         /// The token; without this a random one is made
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
         token: Option<String>,
         /// How many accounts can be made with it; without this any number
         #[arg(long, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
@@ -50,6 +50,8 @@ enum TokenCommand {
     /// Remove a registration token; accounts that were made with it stay
     Remove {
         /// The token
+        // A random one may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         token: String,
     },
 }
