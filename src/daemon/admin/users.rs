@@ -97,6 +97,7 @@ async fn reset_password(State(admin): State<Admin>, body: Bytes) -> Outcome {
     let body: ResetPassword = parse(&body)?;
     let user_id = active(&admin, &body.user).await?;
     admin.accounts.change_password(&user_id, body.password, body.logout, None).await?;
+    tracing::info!(MATRIX_USER = %user_id, "a password was reset");
     Ok(done(&user_id))
 }
 
@@ -104,5 +105,10 @@ async fn set_admin(State(admin): State<Admin>, body: Bytes) -> Outcome {
     let body: SetAdmin = parse(&body)?;
     let user_id = active(&admin, &body.user).await?;
     admin.accounts.set_admin(&user_id, body.admin).await?;
+    if body.admin {
+        tracing::info!(MATRIX_USER = %user_id, "a user was made an administrator");
+    } else {
+        tracing::info!(MATRIX_USER = %user_id, "a user is no administrator any more");
+    }
     Ok(done(&user_id))
 }

@@ -163,6 +163,9 @@ fn users_are_administrated_over_the_admin_socket() {
     assert!(again.failed(1).contains("is deactivated"), "{again:?}");
     let nobody = user(&["reset-password", "nobody", "--password-file", "first"]);
     assert!(nobody.failed(1).contains("is not a user of this server"), "{nobody:?}");
+    // Who looks for the reason later finds it.
+    let told = ["made an administrator", "no administrator any more", "a password was reset"];
+    assert!(told.iter().all(|line| machine.log().contains(line)), "{}", machine.log());
     let socket = fs::metadata(machine.path("admin.sock")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     drop(server);
