@@ -93,7 +93,9 @@ impl SharedSecret {
         let mac = decode_hex(&registration.mac);
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
         if hmac::verify(&key, &message(&registration), &mac.unwrap_or_default()).is_err() {
-            return Err(Error::BadCredentials("the HMAC is not right"));
+            return Err(Error::BadCredentials(
+                "the HMAC is not right: was it made with this server's secret?",
+            ));
         }
         self.accounts
             .register(Registration {
