@@ -155,8 +155,9 @@ impl Writer {
             match error {
                 Error::Lost(reason) => {
                     self.shared.meters.writer.lost.increment();
-                    tracing::warn!(reason, "the connection to the database was lost");
-                    self.told_away = true;
+                    if !std::mem::replace(&mut self.told_away, true) {
+                        tracing::warn!(reason, "the connection to the database was lost");
+                    }
                     if let Some(outcome) = self.recover(until)? {
                         return Ok(outcome);
                     }

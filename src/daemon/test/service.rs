@@ -12,7 +12,10 @@ use nix::{
 };
 use store::testing::{Cluster, SchemaHold, Stop};
 
-use crate::{machine::Machine, manager::Manager};
+use crate::{
+    machine::Machine,
+    manager::{Manager, SlowLog},
+};
 
 #[test]
 fn the_whole_life_is_told_in_order() {
@@ -111,6 +114,25 @@ fn a_reload_that_is_asked_for_during_the_start_is_done_after_it() {
     assert_eq!(manager.stop(), Some(0));
 }
 
+/// Before the server hears signals, it opens its sockets and tells of its sandbox.
+#[test]
+fn a_reload_that_is_asked_for_at_once_does_not_end_the_process() {
+    let machine = Machine::new();
+    let mut log = SlowLog::of(&machine);
+    log.fill();
+    let mut manager = Manager::of(&machine, SlowLog::command(&machine));
+    while TcpStream::connect(("127.0.0.1", machine.port)).is_err() {
+        thread::park_timeout(Duration::from_millis(10));
+        assert_eq!(manager.child.try_wait().unwrap(), None);
+    }
+    manager.signal(Signal::SIGHUP);
+    log.read();
+    manager.until("READY=1\n");
+    manager.until("RELOADING=1\n");
+    manager.until("READY=1\n");
+    assert_eq!(manager.stop(), Some(0));
+}
+
 /// A thread that does nothing until this is dropped, by the thread that made it.
 pub(crate) struct Hanging(Pid);
 
@@ -186,8 +208,13 @@ fn a_database_that_is_away_does_not_starve_it() {
     assert!(manager.signs_of_life(Duration::from_secs(9)) >= 2, "{}", machine.log());
     cluster.stop(Stop::Fast);
     assert!(manager.signs_of_life(Duration::from_secs(26)) >= 4, "{}", machine.log());
-    assert!(!machine.log().contains("hangs"), "{}", machine.log());
+    let log = machine.log();
+    assert!(!log.contains("hangs"), "{log}");
+    // It has been looked for twice meanwhile.
+    assert_eq!(log.matches("the database is away").count(), 1, "{log}");
     cluster.resume();
+    machine.run_configured(&["registration-token", "create"]).ok();
+    assert!(machine.log().contains("the database is there again"), "{}", machine.log());
     assert_eq!(manager.stop(), Some(0));
 }
 
