@@ -36,6 +36,11 @@ fn auth_events_of_every_kind() {
         let by = keys(state_event(ALICE, "m.room.member", ALICE, by));
         let with = if rules.restricted_joins() { both } else { common };
         assert_eq!(by, expected(&format!("join_rules/ {with}")));
+        // Neither counts for another membership.
+        let more = json!({"membership": "leave", "join_authorised_via_users_server": BOB,
+            "third_party_invite": {"signed": {"token": "t"}}});
+        let more = keys(state_event(ALICE, "m.room.member", ALICE, more));
+        assert_eq!(more, expected(common));
     }
 }
 
@@ -48,6 +53,10 @@ fn the_create_event_is_always_needed() {
         assert_eq!(needed.iter().filter(|key| **key == create).count(), 1);
         assert!(needed.len() >= auth_keys_of(&pdu).unwrap().len());
     }
+}
+
+fn raw(json: &str) -> Box<serde_json::value::RawValue> {
+    serde_json::from_str(json).unwrap()
 }
 
 fn create(version: &str, sender: &str, content: Json) -> Result<(), Denied> {
@@ -132,6 +141,21 @@ fn the_list_of_auth_events_is_checked() {
         let mut unknown = other.clone();
         unknown.event_id = "$unknown:a.example".try_into().unwrap();
         assert_eq!(check(&|place| place.auth_events.push(unknown.clone()), None), wrong);
+        // One that is no state, though its type is that of one.
+        let mut said = draft.clone();
+        (said.event_type, said.content) = ("m.room.power_levels".into(), raw("{}"));
+        let said = room.maker.sign(&said, &good).into_own().into_pdu();
+        let stateless = |event_id: &EventId| {
+            let said = Some(Known { pdu: said.clone(), rejected: false });
+            said.filter(|said| said.pdu.event_id() == event_id).or(room.maker.find(event_id))
+        };
+        let mut placement = good.clone();
+        placement.auth_events.retain(|auth| {
+            room.tip.get("m.room.power_levels", "").unwrap().event_id() != auth.event_id
+        });
+        placement.auth_events.push(crate::draft::Reference::from(&*said));
+        let pdu = room.maker.sign(&draft, &placement).into_own().into_pdu();
+        assert_eq!(check_auth_events(&pdu, stateless).unwrap_err().kind, DeniedKind::AuthEvents);
         // One that was rejected.
         let levels = room.tip.get("m.room.power_levels", "").unwrap().event_id();
         assert_eq!(check(&|_| {}, Some(levels)), wrong);
@@ -216,6 +240,22 @@ fn nobody_gives_or_takes_more_power_than_they_have() {
         assert_eq!(change(&["kick"], 51.into()), denied);
         assert_eq!(change(&["kick"], 49.into()), None);
         assert_eq!(change(&["users_default"], 51.into()), denied);
+        // What is taken out counts as what it was, or was by default.
+        for (field, key, allowed) in [
+            ("events", "m.x", false),
+            ("users", BOB, true),
+            ("users", CAROL, true),
+            ("ban", "", false),
+        ] {
+            let mut content = base.clone();
+            let fields = content.as_object_mut().unwrap();
+            match fields.get_mut(field).and_then(Json::as_object_mut) {
+                Some(map) => map.remove(key),
+                None => fields.remove(field),
+            };
+            let taken = room.denied(state_event(BOB, "m.room.power_levels", "", content));
+            assert_eq!(taken.is_none(), allowed, "{field} {key}");
+        }
         // Levels of notifications are looked at from version 6 on.
         let from_6 = room.maker.rules.authorization.limit_notifications_power_levels;
         let mut content = base.clone();
@@ -288,6 +328,11 @@ fn aliases_are_special_up_to_version_5() {
         // Bob has no power over state, but over the aliases of his server.
         assert_eq!(room.denied(aliases("b.example")).is_none(), special);
         assert!(room.denied(aliases("a.example")).is_some());
+        let no_state = Send { state_key: None, ..aliases("b.example") };
+        assert_eq!(room.denied(no_state).is_some(), special);
+        // Not even a stranger needs more.
+        let stranger = Send { sender: DAVE, ..aliases("b.example") };
+        assert_eq!(room.denied(stranger).is_none(), special);
     }
 }
 
