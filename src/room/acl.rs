@@ -3,48 +3,53 @@
 //! Spec: client-server API, "Server Access Control Lists (ACLs)".
 
 use ruma::ServerName;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use store::numbers::SERVER_ACL;
 
 use crate::RoomView;
 
-#[derive(Deserialize)]
 struct Acl {
-    #[serde(default)]
     allow: Vec<String>,
-    #[serde(default)]
     deny: Vec<String>,
-    #[serde(default = "yes")]
     allow_ip_literals: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// Whether the room's access control list lets a server take part. A list that cannot be read lets
-/// everybody.
+/// Whether the room's access control list lets a server take part.
 pub(crate) fn allows(view: &RoomView, server: &ServerName) -> bool {
     let Some(pdu) = view.state_pdu(SERVER_ACL) else { return true };
-    let Ok(acl) = serde_json::from_str::<Acl>(pdu.content()) else { return true };
-    acl.allows(server)
+    Acl::read(pdu.auth_content().get()).allows(server)
 }
 
 /// Whether the content of an access control list keeps a server out.
 pub(crate) fn denies(content: &str, server: &ServerName) -> bool {
-    serde_json::from_str::<Acl>(content).is_ok_and(|acl| !acl.allows(server))
+    !Acl::read(content).allows(server)
 }
 
 impl Acl {
+    /// Reads a list as other servers do: a field that is not what it has to be counts as absent, an
+    /// entry that is no text as none. So a slip in one place opens the room to nobody.
+    fn read(content: &str) -> Acl {
+        let content = serde_json::from_str::<Map<String, Value>>(content).unwrap_or_default();
+        let list = |field: &str| {
+            let entries = content.get(field).and_then(Value::as_array).into_iter().flatten();
+            entries.filter_map(Value::as_str).map(str::to_lowercase).collect::<Vec<_>>()
+        };
+        let allow_ip_literals = content.get("allow_ip_literals").and_then(Value::as_bool);
+        Acl {
+            allow: list("allow"),
+            deny: list("deny"),
+            allow_ip_literals: allow_ip_literals.unwrap_or(true),
+        }
+    }
+
     fn allows(&self, server: &ServerName) -> bool {
         if !self.allow_ip_literals && server.is_ip_literal() {
             return false;
         }
         // The list is about hosts; a port does not make another server.
         let host = server.host().to_lowercase();
-        let matches = |patterns: &[String]| {
-            patterns.iter().any(|pattern| matches_glob(&pattern.to_lowercase(), &host))
-        };
+        let matches =
+            |patterns: &[String]| patterns.iter().any(|pattern| matches_glob(pattern, &host));
         !matches(&self.deny) && matches(&self.allow)
     }
 }

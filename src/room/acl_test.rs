@@ -5,7 +5,7 @@ use ruma::server_name;
 use super::{Acl, matches_glob};
 
 fn acl(text: &str) -> Acl {
-    serde_json::from_str(text).unwrap()
+    Acl::read(text)
 }
 
 #[test]
@@ -36,4 +36,20 @@ fn what_is_denied_stays_out_and_what_is_not_allowed_too() {
     assert!(!list.allows(server_name!("1.2.3.4")));
     assert!(!list.allows(server_name!("[::1]:80")));
     assert!(!acl("{}").allows(server_name!("good.org")));
+}
+
+/// A list with a slip in it keeps out whom it names all the same.
+#[test]
+fn what_is_wrong_in_a_list_opens_the_room_to_nobody() {
+    let (good, evil) = (server_name!("good.org"), server_name!("evil.org"));
+    for text in [
+        r#"{"allow":["*"],"deny":["evil.org",null,5]}"#,
+        r#"{"allow":["*",{}],"deny":["evil.org"],"allow_ip_literals":"no"}"#,
+        r#"{"allow":["good.org",7],"deny":"evil.org"}"#,
+    ] {
+        assert!(acl(text).allows(good) && !acl(text).allows(evil), "{text}");
+    }
+    for text in [r#"{"allow":"*"}"#, r#"{"allow":null,"deny":[]}"#] {
+        assert!(!acl(text).allows(good), "{text}");
+    }
 }
