@@ -7,6 +7,7 @@ mod forger;
 mod invites;
 mod large;
 mod membership;
+mod mutated;
 mod naming;
 mod outcomes;
 mod reading;
