@@ -24,6 +24,7 @@ use user::{Requester, Seen};
 
 use crate::{
     State,
+    attempt::Attempt,
     error::{ApiError, BAD_JSON, FORBIDDEN, INVALID_PARAM, MISSING_PARAM, NOT_JSON},
     rate::{Kind, Subject},
 };
@@ -60,10 +61,11 @@ impl Call {
         self.state.limiter().take(kind, subject).map_err(ApiError::too_many)
     }
 
-    /// Whether there is one in that bucket, without taking it.
-    pub(crate) fn look(&self, kind: Kind) -> Result<(), ApiError> {
-        let Some(subject) = self.subject() else { return Ok(()) };
-        self.state.limiter().look(kind, subject).map_err(ApiError::too_many)
+    /// Begins what costs one of that bucket if it fails, once the attempts before it are over.
+    pub(crate) async fn attempt(&self, kind: Kind) -> Result<Option<Attempt<'_>>, ApiError> {
+        let Some(subject) = self.subject() else { return Ok(None) };
+        let attempt = self.state.limiter().attempt(kind, subject).await;
+        attempt.map(Some).map_err(ApiError::too_many)
     }
 
     /// Who is counted. Where a proxy on a unix socket does not say for whom it asks, there is

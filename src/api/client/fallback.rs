@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use user::uia::InBrowser;
 
 use crate::{
+    attempt::Attempt,
     error::{ApiError, UNKNOWN_PATH},
     extract::Call,
     page::{Page, escape},
@@ -120,36 +121,28 @@ pub(crate) async fn submit(call: Call) -> Outcome {
     if standing != InBrowser::Waits {
         return tell(&stage, &session, standing);
     }
-    look(&call, user.as_ref())?;
+    let attempt = attempt(&call, user.as_ref()).await?;
     let standing =
         call.state.uia.complete_in_browser(&session, stage.kind.clone(), &given.proof()).await?;
-    if let InBrowser::Failed(_) = standing {
-        count(&call, user.as_ref());
+    if let (InBrowser::Failed(_), Some(attempt)) = (&standing, attempt) {
+        attempt.fail();
     }
     tell(&stage, &session, standing)
 }
 
-/// Whether one more guess may be made: for an account, or to register.
-fn look(call: &Call, user: Option<&OwnedUserId>) -> Result<(), ApiError> {
+/// Begins a guess, if one more may be made: for an account, or to register.
+async fn attempt<'c>(
+    call: &'c Call,
+    user: Option<&OwnedUserId>,
+) -> Result<Option<Attempt<'c>>, ApiError> {
     match user {
         Some(user) => {
             let account = account_of(user.as_str());
-            let limiter = call.state.limiter();
-            limiter.look(Kind::LoginAccount, account).map_err(ApiError::too_many)
+            let attempt = call.state.limiter().attempt(Kind::LoginAccount, account).await;
+            attempt.map(Some).map_err(ApiError::too_many)
         }
-        None => call.look(Kind::Registration),
+        None => call.attempt(Kind::Registration).await,
     }
-}
-
-/// Counts a wrong guess. Who empties the bucket hears of it next time.
-fn count(call: &Call, user: Option<&OwnedUserId>) {
-    let _ = match user {
-        Some(user) => {
-            let account = account_of(user.as_str());
-            call.state.limiter().take(Kind::LoginAccount, account).map_err(ApiError::too_many)
-        }
-        None => call.count(Kind::Registration),
-    };
 }
 
 fn tell(stage: &Stage, session: &str, standing: InBrowser) -> Outcome {

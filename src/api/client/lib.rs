@@ -16,6 +16,7 @@
 mod account;
 mod account_data;
 mod alias;
+mod attempt;
 mod capabilities;
 mod create_room;
 mod device;
@@ -54,6 +55,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 mod third_party;
+mod turns;
 mod typing;
 mod uia;
 mod upgrade;

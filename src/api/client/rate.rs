@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use proto::{meter::Counter, number::UserNumber};
 use tokio::time::Instant;
 
-use crate::SettingsHandle;
+use crate::{SettingsHandle, turns::Turns};
 
 /// The most buckets of one kind that are kept at a time.
 const BUCKETS_MAX: usize = 50_000;
@@ -138,6 +138,7 @@ pub(crate) struct Limiter {
     settings: SettingsHandle,
     tables: [Mutex<Table>; KINDS.len()],
     refused: [Counter; KINDS.len()],
+    turns: Turns,
 }
 
 /// What is asked of a bucket.
@@ -159,7 +160,7 @@ struct Table {
 impl Limiter {
     pub(crate) fn new(settings: SettingsHandle) -> Self {
         let tables = std::array::from_fn(|_| Mutex::default());
-        Self { settings, tables, refused: Default::default() }
+        Self { settings, tables, refused: Default::default(), turns: Turns::new() }
     }
 
     /// Takes one from the bucket; when it is empty the error is how long to wait.
@@ -197,6 +198,11 @@ impl Limiter {
         }
         let asked = self.tables[kind as usize].lock().ask(subject, kind.rate(limits), now, ask);
         asked.inspect_err(|_| self.refused[kind as usize].increment())
+    }
+
+    /// Where attempts wait for those before them.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// How often each limit has refused somebody.

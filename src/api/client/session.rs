@@ -123,12 +123,11 @@ async fn by_password(
         request.password.ok_or_else(|| MISSING_PARAM.with("missing parameter password"))?;
     let limiter = call.state.limiter();
     let account = account_of(&user);
-    limiter.look(Kind::LoginAccount, account.clone()).map_err(ApiError::too_many)?;
+    // Only failures count, so that nobody is locked out by her own devices.
+    let attempt = limiter.attempt(Kind::LoginAccount, account).await.map_err(ApiError::too_many)?;
     let outcome = call.state.sessions.login(PasswordLogin { user, password }, session).await;
     if let Err(user::Error::BadCredentials(_)) = outcome {
-        // Only failures count, so that nobody is locked out by her own devices. Who empties the
-        // bucket hears of it next time.
-        let _ = limiter.take(Kind::LoginAccount, account);
+        attempt.fail();
     }
     Ok(outcome?)
 }

@@ -33,14 +33,13 @@ async fn prove(call: &Call) -> Result<Authorized, ApiError> {
 /// ones with the registration.
 pub(crate) async fn authorize_registration(call: &Call) -> Result<Authorized, ApiError> {
     let body = call.object()?;
-    if is_proof(&body) {
-        call.look(Kind::Registration)?;
-    }
+    let attempt = if is_proof(&body) { call.attempt(Kind::Registration).await? } else { None };
     let outcome = step(call, &body, call.state.uia.registration_flows()).await;
     if let Err(UiaError::Challenge(info)) = &outcome
         && info.auth_error.is_some()
+        && let Some(attempt) = attempt
     {
-        call.count(Kind::Registration)?;
+        attempt.fail();
     }
     Ok(outcome?)
 }

@@ -119,6 +119,33 @@ async fn failed_log_ins_are_counted_by_account() {
 }
 
 #[tokio::test]
+async fn guesses_at_once_are_as_many_as_one_after_another() {
+    each_world(async |world: World| {
+        world.register("alice").await;
+        world.set(|settings| {
+            settings.rate_limits = RateLimits { login_account: ONE, ..limits() };
+        });
+        let login = async |password: &str, from: usize| {
+            let client =
+                world.anonymous().with_header("X-Forwarded-For", &format!("192.0.2.{from}"));
+            let body = json!({
+                "type": "m.login.password",
+                "identifier": { "type": "m.id.user", "user": "alice" },
+                "password": password,
+            });
+            client.post("login", &body).await.status
+        };
+        let right = futures_util::future::join_all((0..5).map(|from| login(PASSWORD, from)));
+        assert_eq!(right.await, [200; 5]);
+        let wrong = futures_util::future::join_all((0..5).map(|from| login("wrong", from)));
+        let mut wrong = wrong.await;
+        wrong.sort_unstable();
+        assert_eq!(wrong, [403, 429, 429, 429, 429]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn registrations_are_counted_by_address() {
     each_world(async |world: World| {
         world.set(|settings| settings.rate_limits = RateLimits { registration: ONE, ..limits() });
