@@ -7,9 +7,9 @@
 use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedDeviceId, UserId};
 use store::{
-    WriteTxn,
+    Snapshot, WriteTxn,
     user::{
-        device::{self as rows, DeviceRow},
+        device::{self as rows, DeviceRow, Devices},
         token,
     },
 };
@@ -19,6 +19,12 @@ use crate::{Error, Sessions, session::MAX_DEVICE_NAME};
 /// Devices that are looked for in one change: a request can name thousands, and everybody else
 /// waits for a change.
 const DELETED_AT_ONCE: usize = 100;
+
+/// Devices that one change ends which ends all of a user: a few statements, however many they are.
+const ENDED_AT_ONCE: usize = 1000;
+
+/// The number of no device.
+const NONE: i64 = 0;
 
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,17 +142,20 @@ impl Sessions {
         keep: Option<&DeviceId>,
     ) -> Result<(), Error> {
         let store = &self.inner.context.store;
-        let devices =
-            store.read(move |snapshot| Ok::<_, Error>(rows::list(snapshot, user)?)).await?;
-        let others = devices.into_iter().filter(|row| keep != Some(&*row.device_id));
-        let others: Vec<i64> = others.map(|row| row.number).collect();
-        let surplus = others.len().saturating_sub(DELETED_AT_ONCE);
-        for some in others[..surplus].chunks(DELETED_AT_ONCE) {
-            let (sessions, some) = (self.clone(), some.to_vec());
-            let work = move |txn: &mut WriteTxn<'_>| {
-                some.iter().try_for_each(|device| sessions.delete_one(txn, *device))
-            };
-            store.write(work).await?;
+        let list = move |snapshot: &mut Snapshot<'_>| Ok::<_, Error>(rows::list(snapshot, user)?);
+        let devices = store.read(list).await?;
+        let but = number_of(&devices, keep);
+        let mut others = devices.iter().map(|row| row.number).filter(|number| *number != but);
+        // The newest stay; without as many there is nothing to do.
+        let surplus = others.clone().count().saturating_sub(ENDED_AT_ONCE);
+        let bounds = (0..surplus).step_by(ENDED_AT_ONCE).map(|from| {
+            let length = (surplus - from).min(ENDED_AT_ONCE);
+            others.nth(length - 1).unwrap_or_default()
+        });
+        for upto in bounds.collect::<Vec<_>>() {
+            let sessions = self.clone();
+            let some = Devices { upto, but };
+            store.write(move |txn| sessions.delete_some(txn, user, some)).await?;
         }
         Ok(())
     }
@@ -158,18 +167,32 @@ impl Sessions {
         user: UserNumber,
         keep: Option<&DeviceId>,
     ) -> Result<(), Error> {
-        for row in rows::list(txn, user)? {
-            if keep != Some(&*row.device_id) {
-                self.delete_one(txn, row.number)?;
-            }
-        }
+        let kept = keep.map(|device| rows::find(txn, user, device)).transpose()?.flatten();
+        let but = kept.map_or(NONE, |row| row.number);
+        self.delete_some(txn, user, Devices { upto: i64::MAX, but })
+    }
+
+    fn delete_some(
+        &self,
+        txn: &mut WriteTxn<'_>,
+        user: UserNumber,
+        devices: Devices,
+    ) -> Result<(), Error> {
+        let ended = token::delete_of_devices(txn, user, devices)?;
+        let devices = rows::delete_some(txn, user, devices)?;
+        self.end_on_commit(txn, devices, ended);
         Ok(())
     }
 
     fn delete_one(&self, txn: &mut WriteTxn<'_>, device: i64) -> Result<(), Error> {
         let ended = token::delete_of_device(txn, device)?;
         rows::delete(txn, device)?;
-        self.end_on_commit(txn, device, ended);
+        self.end_on_commit(txn, vec![device], ended);
         Ok(())
     }
+}
+
+fn number_of(devices: &[DeviceRow], device: Option<&DeviceId>) -> i64 {
+    let found = devices.iter().find(|row| Some(&*row.device_id) == device);
+    found.map_or(NONE, |row| row.number)
 }

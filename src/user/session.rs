@@ -221,11 +221,20 @@ impl Sessions {
         }));
     }
 
-    /// The same for all tokens of a device, whose requests that wait are told, too.
-    pub(crate) fn end_on_commit(&self, txn: &mut WriteTxn<'_>, device: i64, ended: Vec<TokenHash>) {
+    /// The same for all tokens of devices, whose requests that wait are told, too.
+    pub(crate) fn end_on_commit(
+        &self,
+        txn: &mut WriteTxn<'_>,
+        devices: Vec<i64>,
+        ended: Vec<TokenHash>,
+    ) {
         self.forget_on_commit(txn, ended);
         let inner = Arc::clone(&self.inner);
-        txn.on_commit(Box::new(move || inner.waiting.ring(device)));
+        txn.on_commit(Box::new(move || {
+            for device in devices {
+                inner.waiting.ring(device);
+            }
+        }));
     }
 
     /// Opens a session for a user whose identity is established (a registration, an administrator).
@@ -263,7 +272,7 @@ impl Sessions {
     ) -> Result<(), Error> {
         let device = if let Some(row) = device::find(txn, user, &opening.device_id)? {
             let ended = tokens::delete_of_device(txn, row.number)?;
-            self.end_on_commit(txn, row.number, ended);
+            self.end_on_commit(txn, vec![row.number], ended);
             row.number
         } else {
             let name = opening.display_name.as_deref();
@@ -298,7 +307,7 @@ impl Sessions {
         let work = move |txn: &mut WriteTxn<'_>| {
             let row = device::find(txn, user, &device)?.ok_or(Error::NotFound("no such device"))?;
             let expired = tokens::expire_of_device(txn, row.number, now_ms)?;
-            sessions.end_on_commit(txn, row.number, expired);
+            sessions.end_on_commit(txn, vec![row.number], expired);
             Ok(())
         };
         self.inner.context.store.write(work).await

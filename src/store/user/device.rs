@@ -33,6 +33,15 @@ pub struct LastSeen {
     pub agent: Option<String>,
 }
 
+/// Some devices of one user: the oldest up to a number, but one.
+#[derive(Clone, Copy, Debug)]
+pub struct Devices {
+    /// The number of the newest of them.
+    pub upto: i64,
+    /// The number of one that is not meant; none has a number below one.
+    pub but: i64,
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -54,6 +63,9 @@ const RENAME: &str =
     "UPDATE device SET display_name = $3 WHERE user_number = $1 AND device_id = $2";
 
 const DELETE: &str = "DELETE FROM device WHERE number = $1";
+
+const DELETE_SOME: &str = "DELETE FROM device
+    WHERE user_number = $1 AND number <= $2 AND number <> $3 RETURNING number";
 
 const SEEN: &str = "UPDATE device SET last_seen_ts = $2, last_seen_ip = $3, last_seen_agent = $4
     WHERE number = $1";
@@ -111,6 +123,17 @@ pub fn rename(
 pub fn delete(txn: &mut WriteTxn<'_>, number: i64) -> Result<(), Error> {
     txn.execute(DELETE, params![number])?;
     Ok(())
+}
+
+/// Removes some devices of a user; gives their numbers. Their tokens are for the caller to remove,
+/// before.
+pub fn delete_some(
+    txn: &mut WriteTxn<'_>,
+    user: UserNumber,
+    devices: Devices,
+) -> Result<Vec<i64>, Error> {
+    let Devices { upto, but } = devices;
+    txn.query(DELETE_SOME, params![user, upto, but], |row| row.int(0))
 }
 
 /// Notes when and where a device was seen; a device that is gone by now is skipped.

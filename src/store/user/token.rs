@@ -7,7 +7,7 @@
 use proto::number::UserNumber;
 use ruma::{OwnedDeviceId, OwnedUserId};
 
-use crate::{Error, Snapshot, WriteTxn, params};
+use crate::{Error, Snapshot, WriteTxn, params, user::device::Devices};
 
 /// SHA-256 of a token.
 pub type TokenHash = [u8; 32];
@@ -89,6 +89,21 @@ const HASHES_OF_PAIR: &str =
 const DELETE_ACCESS_OF_DEVICE: &str = "DELETE FROM access_token WHERE device = $1";
 
 const DELETE_REFRESH_OF_DEVICE: &str = "DELETE FROM refresh_token WHERE device = $1";
+
+macro_rules! of_devices {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " WHERE device IN (SELECT number FROM device
+                WHERE user_number = $1 AND number <= $2 AND number <> $3)"
+        )
+    };
+}
+
+const DELETE_ACCESS_OF_DEVICES: &str =
+    concat!(of_devices!("DELETE FROM access_token"), " RETURNING hash");
+
+const DELETE_REFRESH_OF_DEVICES: &str = of_devices!("DELETE FROM refresh_token");
 
 const DELETE_ACCESS_OF_PAIR: &str =
     "DELETE FROM access_token WHERE device = $1 AND refresh_hash = $2";
@@ -181,6 +196,19 @@ pub fn delete_of_device(txn: &mut WriteTxn<'_>, device: i64) -> Result<Vec<Token
     txn.execute(DELETE_ACCESS_OF_DEVICE, params![device])?;
     txn.execute(DELETE_REFRESH_OF_DEVICE, params![device])?;
     Ok(hashes)
+}
+
+/// Removes all tokens of some devices of a user; gives the access tokens among them.
+pub fn delete_of_devices(
+    txn: &mut WriteTxn<'_>,
+    user: UserNumber,
+    devices: Devices,
+) -> Result<Vec<TokenHash>, Error> {
+    let Devices { upto, but } = devices;
+    let ended =
+        txn.query(DELETE_ACCESS_OF_DEVICES, params![user, upto, but], |row| hash(row.bytes(0)?))?;
+    txn.execute(DELETE_REFRESH_OF_DEVICES, params![user, upto, but])?;
+    Ok(ended)
 }
 
 /// Lets the access tokens of a device expire; gives them.
