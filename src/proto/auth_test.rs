@@ -141,21 +141,6 @@ fn the_list_of_auth_events_is_checked() {
         let mut unknown = other.clone();
         unknown.event_id = "$unknown:a.example".try_into().unwrap();
         assert_eq!(check(&|place| place.auth_events.push(unknown.clone()), None), wrong);
-        // One that is no state, though its type is that of one.
-        let mut said = draft.clone();
-        (said.event_type, said.content) = ("m.room.power_levels".into(), raw("{}"));
-        let said = room.maker.sign(&said, &good).into_own().into_pdu();
-        let stateless = |event_id: &EventId| {
-            let said = Some(Known { pdu: said.clone(), rejected: false });
-            said.filter(|said| said.pdu.event_id() == event_id).or(room.maker.find(event_id))
-        };
-        let mut placement = good.clone();
-        placement.auth_events.retain(|auth| {
-            room.tip.get("m.room.power_levels", "").unwrap().event_id() != auth.event_id
-        });
-        placement.auth_events.push(crate::draft::Reference::from(&*said));
-        let pdu = room.maker.sign(&draft, &placement).into_own().into_pdu();
-        assert_eq!(check_auth_events(&pdu, stateless).unwrap_err().kind, DeniedKind::AuthEvents);
         // One that was rejected.
         let levels = room.tip.get("m.room.power_levels", "").unwrap().event_id();
         assert_eq!(check(&|_| {}, Some(levels)), wrong);
@@ -174,6 +159,36 @@ fn the_list_of_auth_events_is_checked() {
         );
         let expected = if rules.room_id_is_create_event() { (None, wrong) } else { (wrong, None) };
         assert_eq!((without, with), expected, "version {}", rules.id);
+    }
+}
+
+#[test]
+fn auth_events_are_state_of_a_known_room() {
+    for room in all() {
+        let draft = Maker::draft(message(BOB));
+        let prev = room.tip.last.clone().unwrap();
+        let good = room.maker.placement(&draft, &[&prev], &room.tip.state);
+        // One that is no state, though its type is that of one.
+        let mut said = draft.clone();
+        (said.event_type, said.content) = ("m.room.power_levels".into(), raw("{}"));
+        let said = room.maker.sign(&said, &good).into_own().into_pdu();
+        let stateless = |event_id: &EventId| {
+            let said = Some(Known { pdu: said.clone(), rejected: false });
+            said.filter(|said| said.pdu.event_id() == event_id).or(room.maker.find(event_id))
+        };
+        let mut placement = good.clone();
+        placement.auth_events.retain(|auth| {
+            room.tip.get("m.room.power_levels", "").unwrap().event_id() != auth.event_id
+        });
+        placement.auth_events.push(crate::draft::Reference::from(&*said));
+        let pdu = room.maker.sign(&draft, &placement).into_own().into_pdu();
+        assert_eq!(check_auth_events(&pdu, stateless).unwrap_err().kind, DeniedKind::AuthEvents);
+        // A room that nobody knows.
+        let create = room.tip.get("m.room.create", "").unwrap().event_id();
+        let pdu = room.maker.sign(&draft, &good).into_own().into_pdu();
+        let unknown =
+            |id: &EventId| room.maker.find(id).filter(|known| known.pdu.event_id() != create);
+        assert_eq!(check_auth_events(&pdu, unknown).unwrap_err().kind, DeniedKind::AuthEvents);
     }
 }
 

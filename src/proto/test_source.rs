@@ -42,6 +42,13 @@ impl Memory {
         number
     }
 
+    /// Has an event have been rejected when it came.
+    pub(crate) fn reject(&mut self, id: &EventId) {
+        let place = usize::try_from(self.number(id).0).unwrap();
+        let event = ResolutionEvent::clone(&self.events[place]);
+        self.events[place] = Arc::new(ResolutionEvent { rejected: true, ..event });
+    }
+
     pub(crate) fn get(&self, number: EventNumber) -> &Arc<ResolutionEvent> {
         &self.events[usize::try_from(number.0).unwrap()]
     }

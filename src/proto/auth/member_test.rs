@@ -30,6 +30,26 @@ fn the_creator_joins_first_and_alone() {
 }
 
 #[test]
+fn the_creator_comes_back_as_any_other() {
+    for mut room in all() {
+        let (create, last) =
+            (room.tip.get("m.room.create", "").unwrap().clone(), room.tip.last.clone());
+        room.join_rule(json!({ "join_rule": "invite" }));
+        room.must(member(ALICE, ALICE, "leave"));
+        let back = member(ALICE, ALICE, "join");
+        assert_eq!(room.denied(back.clone()), Some(DeniedKind::JoinRule));
+        let behind = room.maker.make(back.clone(), &[&create, &last.unwrap()], &room.tip.state);
+        let denied = room.maker.check(&behind, &room.tip.state).unwrap_err();
+        assert_eq!(denied.kind, DeniedKind::JoinRule);
+        // Right behind the create event alone the creator is let in, nobody else.
+        let first = room.maker.make(back, &[&create], &room.tip.state);
+        room.maker.check(&first, &room.tip.state).unwrap();
+        let dave = room.maker.make(member(DAVE, DAVE, "join"), &[&create], &room.tip.state);
+        assert!(room.maker.check(&dave, &room.tip.state).is_err());
+    }
+}
+
+#[test]
 fn an_additional_creator_of_version_12_is_above_all_levels() {
     let mut maker = Maker::new("12");
     let mut tip = Tip::default();

@@ -317,6 +317,32 @@ fn who_loses_power_on_one_side_loses_what_needed_it_on_the_other() {
     }
 }
 
+/// Rejected events allow nothing, be they in the state or among an event's own auth events.
+#[test]
+fn by_rejected_power_levels_nobody_has_power() {
+    for version in versions() {
+        let mut forked = Forked::new(version);
+        let mut tip = forked.tips[0].clone();
+        let mut levels = json!({ "users": { BOB: 50 } });
+        if version != "12" {
+            levels["users"][ALICE] = 100.into();
+        }
+        let levels = state_event(ALICE, "m.room.power_levels", "", levels);
+        let levels = on(&mut forked, &mut tip, levels);
+        let (mut here, mut there) = (tip.clone(), tip);
+        for (tip, topic) in [(&mut here, "one"), (&mut there, "two")] {
+            let topic = json!({ "topic": topic });
+            on(&mut forked, tip, state_event(BOB, "m.room.topic", "", topic));
+        }
+        let key = ("m.room.topic".to_owned(), String::new());
+        assert!(resolved(&mut forked, &[&here, &there]).contains_key(&key));
+        forked.memory.reject(levels.event_id());
+        let states = [&here, &there].map(|tip| forked.memory.state(tip.state.values()));
+        let state = resolve(forked.maker.rules, &states, &mut forked.memory).unwrap();
+        assert!(!forked.by_number(&state).contains_key(&key), "version {version}");
+    }
+}
+
 #[test]
 fn trivial_cases() {
     let mut forked = Forked::new("12");
