@@ -18,7 +18,7 @@ use crate::{
     content::{member_draft, raw},
     join_rules::authorise_join,
     ports::Act,
-    queue::Work,
+    queue::{Work, says_the_same},
     stage::Stage,
 };
 
@@ -122,6 +122,10 @@ impl Work for Change<'_> {
             }
         }
         let draft = member_draft(self.sender, self.target, self.membership, content)?;
+        // Who invites or bans once more, in the same words, has nothing new to tell.
+        if let Some(same) = present.filter(|body| says_the_same(body, &draft)) {
+            return Ok(same.event_id().to_owned());
+        }
         let body = stage.add(&draft, self.timestamp_ms).await?;
         Ok(body.event_id().to_owned())
     }

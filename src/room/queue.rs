@@ -61,6 +61,13 @@ pub(crate) trait Work: Sync {
     ) -> impl Future<Output = Result<OwnedEventId, RoomError>> + Send;
 }
 
+/// Whether an event says what a draft says, by the same sender.
+pub(crate) fn says_the_same(body: &Body, draft: &Draft) -> bool {
+    let content = proto::json::canonical(draft.content.get(), body.pdu().rules().json);
+    *body.pdu().sender() == *draft.sender
+        && content.is_ok_and(|content| content == body.pdu().content())
+}
+
 /// One event, as it was submitted.
 struct SubmitOne<'s> {
     submission: &'s Submission,
@@ -248,10 +255,7 @@ impl Stage<'_> {
         let Some(key) = self.inner.promise_keys(&[pair]).await?.pop() else { return Ok(None) };
         self.hold(key.promise);
         let Some(body) = self.state_body(key.number).await? else { return Ok(None) };
-        let content = proto::json::canonical(draft.content.get(), self.view.rules.json);
-        let same = *body.pdu().sender() == *draft.sender
-            && content.is_ok_and(|content| content == body.pdu().content());
-        Ok(same.then(|| body.event_id().to_owned()))
+        Ok(says_the_same(&body, draft).then(|| body.event_id().to_owned()))
     }
 
     /// What the newest event was sent with.

@@ -292,8 +292,10 @@ impl Drafts<'_> {
         Ok(())
     }
 
+    /// One invitation for each user, however often she is named.
     fn invites(&mut self) -> Result<(), RoomError> {
-        for (user, profile) in &self.request.invite {
+        let mut seen = HashSet::new();
+        for (user, profile) in self.request.invite.iter().filter(|(user, _)| seen.insert(user)) {
             let mut content = Map::new();
             profile.write(&mut content);
             if self.request.is_direct {

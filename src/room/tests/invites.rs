@@ -14,6 +14,8 @@ use crate::{
     testing,
 };
 
+const MEMBER: &str = "m.room.member";
+
 /// Nobody may invite bob, and carol wants no invitations.
 struct Guarded;
 
@@ -41,7 +43,7 @@ fn guarded(store: Store) -> World {
 /// A room of alice's that invites these, and these by its first state.
 fn inviting(invited: &[&str], by_state: &[&str]) -> CreateRoom {
     let state = |name: &&str| InitialState {
-        event_type: "m.room.member".to_owned(),
+        event_type: MEMBER.to_owned(),
         state_key: user(name).to_string(),
         content: to_raw_value(&json!({ "membership": "invite" })).unwrap(),
     };
@@ -58,12 +60,14 @@ async fn whoever_is_not_to_be_invited_is_not_by_any_way() {
         let world = guarded(store);
         let alice = user("alice");
         let create = |invited, by_state| world.rooms.create(inviting(invited, by_state));
-        let room = create(&["dora"], &["eve"]).await.unwrap();
+        let room = create(&["dora", "dora"], &["eve"]).await.unwrap();
+        let page = world.page(&alice, &room, None).await.unwrap();
+        let members = page.events.iter().filter(|seen| seen.event.pdu().type_str() == MEMBER);
+        assert_eq!(members.count(), 3, "alice, dora and eve, each once");
         let by_event = async |name: &str| {
             let content = json!({ "membership": "invite" });
-            let event = ("m.room.member", Some(user(name).to_string()), content);
-            let (event_type, state_key, content) = event;
-            world.submit(&alice, &room, (event_type, state_key.as_deref(), content)).await
+            let target = user(name);
+            world.submit(&alice, &room, (MEMBER, Some(target.as_str()), content)).await
         };
         assert!(matches!(create(&["bob"], &[]).await, Err(RoomError::Forbidden(_))));
         assert!(matches!(create(&[], &["bob"]).await, Err(RoomError::Forbidden(_))));

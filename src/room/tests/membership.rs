@@ -8,6 +8,7 @@ use super::world::{World, each_version, each_world, other, own, room_of, user};
 use crate::{
     Membership, RoomError,
     create::{CreateRoom, InitialState},
+    membership::OtherMembership,
 };
 
 async fn room_with_rule(
@@ -171,6 +172,29 @@ async fn nobody_is_invited_who_cannot_be_told_or_could_not_join() {
         // These worlds have no federation that could tell her.
         let refused = world.invite(&alice, &stranger, &open).await;
         assert!(matches!(refused, Err(RoomError::Peer(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_same_again_makes_no_new_event() {
+    each_world(async |world| {
+        let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
+        let rule = json!({ "join_rule": "knock" });
+        let room = room_with_rule(&world, &alice, Rules::of("11").unwrap(), rule).await;
+        let knocked = world.rooms.knock(own(&bob, &room)).await.unwrap();
+        let again = world.rooms.knock(own(&bob, &room)).await.unwrap();
+        assert_eq!(again.event_id, knocked.event_id);
+        let invited = world.invite(&alice, &bob, &room).await.unwrap();
+        assert_eq!(world.invite(&alice, &bob, &room).await.unwrap().event_id, invited.event_id);
+        let because =
+            OtherMembership { reason: Some("come".to_owned()), ..other(&alice, &bob, &room) };
+        let urged = world.rooms.invite(because).await.unwrap();
+        assert_ne!(urged.event_id, invited.event_id);
+        world.join(&bob, &room).await.unwrap();
+        let banned = world.rooms.ban(other(&alice, &carol, &room)).await.unwrap();
+        let again = world.rooms.ban(other(&alice, &carol, &room)).await.unwrap();
+        assert_eq!(again.event_id, banned.event_id);
     })
     .await;
 }
