@@ -1,5 +1,6 @@
 //! What the system and the administrator tell the process: end, or read the configuration again.
 
+use nix::sys::signal::{self, SigSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
@@ -13,6 +14,22 @@ pub(crate) enum Told {
     Reload,
 }
 
+/// What says to reload waits for [`Signals::new`] instead of ending the process. To be called first
+/// of all, before there are threads.
+pub(crate) fn hold_reloads() -> Result<(), Failure> {
+    reload_alone().thread_block().map_err(|error| cannot_receive(&error))
+}
+
+fn reload_alone() -> SigSet {
+    let mut reload = SigSet::empty();
+    reload.add(signal::Signal::SIGHUP);
+    reload
+}
+
+fn cannot_receive(error: &dyn std::error::Error) -> Failure {
+    Failure::new(format!("cannot receive signals: {error}"))
+}
+
 /// Receives signals from now on.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -21,16 +38,17 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from their defaults.
+    /// Takes the signals over from their defaults. The thread that calls this receives those that
+    /// were held.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let receive = |kind| {
-            signal(kind).map_err(|error| Failure::new(format!("cannot receive signals: {error}")))
-        };
-        Ok(Self {
+        let receive = |kind| signal(kind).map_err(|error| cannot_receive(&error));
+        let signals = Self {
             terminate: receive(SignalKind::terminate())?,
             interrupt: receive(SignalKind::interrupt())?,
             hang_up: receive(SignalKind::hangup())?,
-        })
+        };
+        reload_alone().thread_unblock().map_err(|error| cannot_receive(&error))?;
+        Ok(signals)
     }
 
     /// Waits for the next one.
