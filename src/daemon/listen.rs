@@ -145,6 +145,7 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
                 open.add(&bind, &mut passed, (None, listening), None).map_err(Failure::new)?;
             }
         }
+        tell_of_plain_federation(&open.public);
     } else if listeners.is_default && config.fixed.broker.is_some() {
         let reason = "the service manager passed no socket named client or federation, and without";
         let reason = format!("{reason} them the server needs the network, {WITHOUT_NETWORK}");
@@ -181,6 +182,21 @@ pub(crate) fn open(config: &Config, mut passed: PassedSockets) -> Result<Listene
     Ok(open)
 }
 
+/// Other servers speak TLS, which takes a certificate, which nobody has named.
+fn tell_of_plain_federation(public: &[Open]) {
+    let for_servers = |open: &&Open| open.listening.federation && !open.listening.client;
+    for open in public.iter().filter(for_servers) {
+        let address = open.listener.address();
+        if !is_of_this_machine(address) {
+            tracing::warn!(
+                "the socket named federation, {address}, answers plain HTTP, but other servers \
+                 speak TLS: give it a [[listeners]] with bind = [\"passed:federation\"] and a \
+                 certificate, as matrix-homeserver(8) shows"
+            );
+        }
+    }
+}
+
 /// A passed socket is used wherever it is, but the commands go where the configuration says.
 fn tell_where_commands_look(admin: &[http::Listener], configured: &Path) {
     let configured = http::Address::Unix(configured.to_owned());
@@ -201,7 +217,7 @@ fn may_be_missing(bind: &Bind, error: &http::Error) -> bool {
     is_ipv6 && matches!(error, http::Error::NotOurs { .. } | http::Error::Listen { .. })
 }
 
-/// Whether processes of this machine alone connect there: for clients elsewhere a reverse proxy does,
+/// Whether processes of this machine alone connect there: for clients elsewhere a proxy does,
 /// and without the name that it gives of them all would be one.
 fn is_of_this_machine(address: &http::Address) -> bool {
     match address {
