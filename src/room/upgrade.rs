@@ -40,8 +40,8 @@ const COPIED: [&str; 9] = [
 /// What a space names as its children; copied with every state key, unless the content is empty.
 const SPACE_CHILD: &str = "m.space.child";
 
-/// How long an upgrade that is asked for again is answered with the room that there is: as long as a
-/// client may still try that has not heard the first answer.
+/// How long an upgrade that is asked for again is answered with the room that there is: as long as
+/// a client may still try that has not heard the first answer.
 pub const REPEATED_MS: u64 = 5 * 60 * 1000;
 
 /// The most bans and children of a space that the new room takes over: each is an event of its own.
