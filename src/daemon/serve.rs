@@ -35,7 +35,7 @@ use crate::{
     sandbox::{self, Sandbox},
     schema_steps,
     settings::{self, Handles},
-    signals::{Signals, Told},
+    signals::{Signals, Told, hold_reloads},
     signing_key, state,
     status::{Nature, Status},
     storage,
@@ -55,6 +55,7 @@ const ASKERS: usize = 8;
 
 /// Runs the server of this configuration until it is told to stop.
 pub(crate) fn run(source: Source) -> Result<(), Failure> {
+    hold_reloads()?;
     process_id::correct()?;
     let config = config::load(&source, &Environment::of_process())?;
     settings::check(&config)?;
@@ -153,7 +154,8 @@ async fn start(
     let admin_state = Admin { accounts, registration_tokens, server_name, dial, broker, ask };
     for listener in admin {
         let router = admin::router(admin_state.clone());
-        server.serve(listener, router).map_err(Failure::new)?;
+        let served = server.serve_apart(listener, router, admin::MAX_CONNECTIONS);
+        served.map_err(Failure::new)?;
     }
     let nature = Nature { addresses, engine, sandbox: sandbox.status() };
     let status = Status::new(nature, server.watch_connections());

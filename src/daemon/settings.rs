@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use crate::{listen, logging, sandbox, system::user_name};
+use crate::{
+    listen, logging, sandbox,
+    system::{connections, user_name},
+};
 use arc_swap::ArcSwap;
 use client_api::{Contact, Support, Turn};
 use config::{
@@ -166,7 +169,7 @@ fn percent_encode(text: &str) -> String {
 pub(crate) fn limits(reloadable: &Reloadable) -> http::Limits {
     let limits = &reloadable.limits;
     http::Limits {
-        max_connections: limits.connections,
+        max_connections: connections(limits.connections),
         tls_handshake_timeout: limits.tls_handshake_timeout,
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,

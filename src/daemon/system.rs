@@ -5,7 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use nix::unistd::{User, geteuid};
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::{User, geteuid},
+};
 use tokio::runtime::{Builder, Runtime};
 
 use http::Lanes;
@@ -71,9 +74,31 @@ pub(crate) fn lanes() -> Result<Lanes, Failure> {
         .map_err(|error| Failure::new(format!("cannot start the threads of connections: {error}")))
 }
 
+/// Descriptors that are kept for the database, for files and for what the server connects to; of
+/// few it is three quarters of them.
+const KEPT_DESCRIPTORS: u64 = 256;
+
+/// So many connections of clients as are configured, or as there are descriptors for: clients that
+/// take the last one take the database's as well.
+pub(crate) fn connections(configured: usize) -> usize {
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return configured };
+    let most = connections_within(configured, limit);
+    if most < configured {
+        tracing::warn!(
+            "limits.connections is {configured}, but this process may have {limit} files open \
+             (LimitNOFILE= of the unit, ulimit -n), so that it takes {most} connections at a time"
+        );
+    }
+    most
+}
+
+fn connections_within(configured: usize, descriptors: u64) -> usize {
+    let left = descriptors - KEPT_DESCRIPTORS.min(descriptors / 4 * 3);
+    configured.min(usize::try_from(left).unwrap_or(usize::MAX))
+}
+
 /// Lets the process have as many descriptors as the system allows it: each connection is one.
 pub(crate) fn raise_descriptor_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
@@ -100,6 +125,15 @@ mod tests {
         SystemRandom.fill(&mut first);
         SystemRandom.fill(&mut second);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        assert_eq!(connections_within(10_000, 524_288), 10_000);
+        assert_eq!(connections_within(10_000, u64::MAX), 10_000);
+        assert_eq!(connections_within(10_000, 1024), 768);
+        assert_eq!(connections_within(10_000, 64), 16);
+        assert_eq!(connections_within(10, 64), 10);
     }
 
     #[test]

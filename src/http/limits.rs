@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Limits of all listeners of one [`crate::Server`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time, over all listeners; further ones wait in the kernel's queue.
+    /// Connections at a time, over all listeners that have none of their own; further ones wait in
+    /// the kernel's queue.
     pub max_connections: usize,
     /// Time for a TLS handshake.
     pub tls_handshake_timeout: Duration,

@@ -373,6 +373,21 @@ async fn a_drain_lets_requests_finish_and_takes_no_more() {
 }
 
 #[tokio::test]
+async fn connections_of_a_listeners_own_are_taken_by_nobody_else() {
+    let (server, address) = start(Limits { max_connections: 1, ..Limits::default() }, None);
+    let mut first = http1(connect(address).await).await;
+    first.send_request(get("/connection")).await.unwrap();
+    let second = listener("127.0.0.1:0");
+    let apart = tcp_address(&second);
+    server.serve_apart(second, tower::service_fn(answer), 1).unwrap();
+    let mut second = http1(connect(apart).await).await;
+    let answered = timeout(PATIENCE, second.send_request(get("/connection"))).await;
+    assert_eq!(answered.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(server.connections(), 2);
+    assert_eq!(server.drain(PATIENCE).await, Drained { cut: 0 });
+}
+
+#[tokio::test]
 async fn a_drain_answers_what_comes_on_connections_that_are_there() {
     const REQUEST: &[u8] = b"GET /connection HTTP/1.1\r\nHost: a\r\n\r\n";
     let (server, address) = start(Limits { max_connections: 2, ..Limits::default() }, None);

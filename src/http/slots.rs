@@ -1,7 +1,8 @@
 //! Places for connections: as many as the limit says, which a reload may change.
 //!
 //! Invariant: a lower limit takes away free places at once, and taken ones when they become free;
-//! nobody loses a place that he has.
+//! nobody loses a place that he has. Places apart are taken by nobody else, and counted with the
+//! others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ pub(crate) struct Slots(Arc<Inner>);
 struct Inner {
     free: Semaphore,
     limit: Mutex<Limit>,
-    taken: watch::Sender<usize>,
+    taken: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Debug)]
@@ -27,8 +28,17 @@ struct Limit {
 
 impl Slots {
     pub(crate) fn new(most: usize) -> Self {
-        let (free, taken) = (Semaphore::new(most), watch::Sender::new(0));
-        Self(Arc::new(Inner { free, limit: Mutex::new(Limit { most, owed: 0 }), taken }))
+        Self::counted(most, Arc::new(watch::Sender::new(0)))
+    }
+
+    /// So many places more, which those who have places here cannot take.
+    pub(crate) fn apart(&self, most: usize) -> Self {
+        Self::counted(most, Arc::clone(&self.0.taken))
+    }
+
+    fn counted(most: usize, taken: Arc<watch::Sender<usize>>) -> Self {
+        let (free, limit) = (Semaphore::new(most), Mutex::new(Limit { most, owed: 0 }));
+        Self(Arc::new(Inner { free, limit, taken }))
     }
 
     /// A place, if there is one.
@@ -113,6 +123,18 @@ mod tests {
         assert!(slots.try_take().is_none());
         drop((one, two));
         assert_eq!(*slots.watch().borrow(), 0);
+    }
+
+    #[test]
+    fn places_apart_are_counted_but_not_shared() {
+        let slots = Slots::new(1);
+        let apart = slots.apart(1);
+        let (first, second) = (slots.try_take(), apart.try_take());
+        assert!(first.is_some() && second.is_some());
+        assert!(slots.try_take().is_none() && apart.try_take().is_none());
+        assert_eq!((*slots.watch().borrow(), *apart.watch().borrow()), (2, 2));
+        drop(second);
+        assert!(slots.try_take().is_none() && apart.try_take().is_some());
     }
 
     #[test]

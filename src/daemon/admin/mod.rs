@@ -31,6 +31,9 @@ use crate::reload::Asker;
 /// Largest body of a command.
 const BODY_MAX_BYTES: usize = 64 * 1024;
 
+/// Connections at a time, which are no client's to take: who is flooded has to be able to act.
+pub(crate) const MAX_CONNECTIONS: usize = 32;
+
 /// What the socket answers from.
 #[derive(Clone)]
 pub(crate) struct Admin {

@@ -108,6 +108,53 @@ fn a_port_in_use() {
 }
 
 #[test]
+fn clients_that_take_every_connection_leave_what_the_server_needs() {
+    let machine = Machine::new();
+    let config = machine.text("homeserver.toml");
+    let script = "ulimit -n 64; exec \"$0\" serve -c \"$1\"";
+    let program = env!("CARGO_BIN_EXE_matrix-homeserver");
+    let command = machine.command(Path::new("sh"), &["-c", script, program, &config]);
+    let mut manager = Manager::of(&machine, command);
+    manager.until("READY=1\n");
+    let told = "may have 64 files open (LimitNOFILE= of the unit, ulimit -n), so that it takes 16";
+    assert!(machine.log().contains(told), "{}", machine.log());
+    let clients: Vec<_> =
+        (0..100).map(|_| TcpStream::connect(("127.0.0.1", machine.port)).unwrap()).collect();
+    let taken = "all connections are taken; others wait";
+    manager.until("STATUS=version");
+    while !machine.log().contains(taken) {
+        std::thread::yield_now();
+    }
+    let socket = machine.text("admin.sock");
+    // A command has a connection of its own, and a reload reads files.
+    let ran = machine.run(&["reload", "--socket", &socket]);
+    assert_eq!(ran.ok(), "the configuration was read again");
+    assert!(!machine.log().contains("Too many open files"), "{}", machine.log());
+    drop(clients);
+    assert_eq!(machine.request("GET /health", None).0, 200);
+    assert_eq!(manager.stop(), Some(0));
+}
+
+#[test]
+fn other_servers_that_would_find_no_tls() {
+    const TOLD: &str = "answers plain HTTP, but other servers speak TLS";
+    for (host, is_told) in [("0.0.0.0", true), ("127.0.0.1", false)] {
+        let machine = Machine::new();
+        let text = format!(
+            "server_name = \"test.example\"\nreport_stats = false\nstate_directory = \"{}\"\n",
+            machine.text("state")
+        );
+        machine.write("homeserver.toml", &text, 0o600);
+        let listener = TcpListener::bind((host, 0)).unwrap();
+        let inner = passing(&command(&machine, &["serve"]), "federation", &listener);
+        let mut manager = Manager::of(&machine, inner);
+        manager.until("READY=1\n");
+        assert_eq!(machine.log().contains(TOLD), is_told, "{}", machine.log());
+        assert_eq!(manager.stop(), Some(0));
+    }
+}
+
+#[test]
 fn a_database_that_is_not_there() {
     let machine = Machine::new();
     for url in [
