@@ -90,14 +90,14 @@ struct Way {
 
 impl Plan {
     /// Sorts the rooms. `touched` are those in which anything happened; `archived` those that were
-    /// left earlier and belong into an answer to somebody who asks for everything, with whether the
-    /// user was inside then.
+    /// left earlier and belong into an answer to somebody who asks for everything, with where the
+    /// last stay ended, if there was one.
     pub(crate) fn new(
         memberships: &Memberships,
         passages: &[Passage],
         scope: Scope,
         touched: &HashSet<RoomNumber>,
-        archived: &HashMap<RoomNumber, bool>,
+        archived: &HashMap<RoomNumber, Option<Position>>,
     ) -> Self {
         let ways = ways(passages);
         let mut plan = Self::default();
@@ -123,7 +123,7 @@ impl Plan {
         (room, membership): (RoomNumber, Membership),
         way: Option<Way>,
         scope: Scope,
-        archived: Option<bool>,
+        archived: Option<Option<Position>>,
     ) {
         // Invitations and knocks are told when they happen, and to those who ask for everything.
         let is_news = way.is_some() || scope.is_everything();
@@ -135,7 +135,7 @@ impl Plan {
             State::Leave | State::Ban => {
                 let recent = way.filter(|_| scope.since.is_some());
                 let recent = recent.map(|way| Departure::recent(room, membership, way, scope));
-                let old = || archived.map(|inside| Departure::old(room, membership, inside));
+                let old = || archived.map(|end| Departure::old(room, membership, end));
                 self.left.extend(recent.or_else(old));
             }
         }
@@ -184,9 +184,9 @@ impl Departure {
     }
 
     /// Somebody left before the token and asks again: she gets the room as it was then.
-    fn old(room: RoomNumber, membership: Membership, was_inside: bool) -> Self {
-        let stay = was_inside.then_some(Stay { end: membership.position, is_whole: false });
-        Self { room, since: None, whole_state: was_inside, stay, membership }
+    fn old(room: RoomNumber, membership: Membership, stay_end: Option<Position>) -> Self {
+        let stay = stay_end.map(|end| Stay { end, is_whole: false });
+        Self { room, since: None, whole_state: stay.is_some(), stay, membership }
     }
 }
 

@@ -15,7 +15,12 @@ fn plan(now: State, steps: &[(State, State)], scope: Scope) -> Plan {
     plan_with(now, steps, scope, None)
 }
 
-fn plan_with(now: State, steps: &[(State, State)], scope: Scope, archived: Option<bool>) -> Plan {
+fn plan_with(
+    now: State,
+    steps: &[(State, State)],
+    scope: Scope,
+    archived: Option<Option<Position>>,
+) -> Plan {
     let memberships = Memberships::unit(ROOM, membership(now));
     let passages = (20..)
         .zip(steps)
@@ -26,7 +31,7 @@ fn plan_with(now: State, steps: &[(State, State)], scope: Scope, archived: Optio
             to: *to,
         })
         .collect::<Vec<_>>();
-    let archived = archived.map(|inside| (ROOM, inside)).into_iter().collect();
+    let archived = archived.map(|end| (ROOM, end)).into_iter().collect();
     Plan::new(&memberships, &passages, scope, &HashSet::new(), &archived)
 }
 
@@ -123,9 +128,10 @@ fn departures_before_the_token() {
     let archived = |scope, archived| departure(&plan_with(State::Leave, &[], scope, archived));
     let full = Scope { full_state: true, ..since() };
     assert_eq!(archived(Scope::default(), None), None);
-    let end = Some(Position(50));
-    assert_eq!(archived(Scope::default(), Some(true)), Some((None, true, end)));
-    assert_eq!(archived(Scope::default(), Some(false)), Some((None, false, None)));
-    assert_eq!(archived(since(), Some(true)), None);
-    assert_eq!(archived(full, Some(true)), Some((None, true, end)));
+    // Who left at 40 and was banned at 50 gets the room as it was at 40.
+    let end = Some(Position(40));
+    assert_eq!(archived(Scope::default(), Some(end)), Some((None, true, end)));
+    assert_eq!(archived(Scope::default(), Some(None)), Some((None, false, None)));
+    assert_eq!(archived(since(), Some(end)), None);
+    assert_eq!(archived(full, Some(end)), Some((None, true, end)));
 }

@@ -8,7 +8,7 @@ use std::{
 
 use proto::number::{Position, RoomNumber};
 use room::{Event, Membership as State};
-use store::sync::places;
+use store::{room::members, sync::places};
 
 use super::{Found, Look, Source, account_data, joined::Extras, own, receipts, typing};
 use crate::{
@@ -67,13 +67,13 @@ fn touched(
 }
 
 /// The rooms that were left before and belong into an answer to somebody who asks for everything,
-/// with whether the user was inside: those that she was removed from, and the others if the filter
+/// with where the last stay ended: those that she was removed from, and the others if the filter
 /// wants them.
 fn archived(
     look: &Look,
     source: &mut Source<'_, '_>,
     scope: Scope,
-) -> Found<HashMap<RoomNumber, bool>> {
+) -> Found<HashMap<RoomNumber, Option<Position>>> {
     if !scope.is_everything() {
         return Ok(HashMap::new());
     }
@@ -82,11 +82,12 @@ fn archived(
     let events = source.events(&numbers.collect::<Vec<_>>())?;
     let me = look.requester.user_id();
     let belongs = |event: &&Arc<Event>| look.filter.include_leave || event.pdu().sender() != me;
-    let entry = |event: &Arc<Event>| {
-        let from = event.replaces.as_ref().and_then(|replaced| {
-            replaced.pdu().membership().map(|membership| membership == State::Join)
-        });
-        (event.room, from.unwrap_or(false))
-    };
-    Ok(events.iter().filter(belongs).map(entry).collect())
+    let mut archived = HashMap::new();
+    for room in events.iter().filter(belongs).map(|event| event.room) {
+        let row = members::find(source.snapshot()?, room, look.requester.user())?;
+        let end = row.and_then(|row| row.joined_until);
+        // What happened after the answer's position is not told yet.
+        archived.insert(room, end.filter(|end| *end <= look.next.position));
+    }
+    Ok(archived)
 }

@@ -124,7 +124,9 @@ pub(crate) fn state(
     let events = source.events(&picked.values().copied().collect::<Vec<_>>())?;
     let events = wanted_events(look, wanted.id, events);
     if is_lazy {
-        let shown = slice.timeline.events.iter().map(|one| &one.event);
+        // Whoever is told the state after the timeline takes no state from it.
+        let timeline = if is_after { &[] } else { &*slice.timeline.events };
+        let shown = timeline.iter().map(|one| &one.event);
         note_members(wanted.room, events.iter().chain(shown), known);
     }
     Ok(events)

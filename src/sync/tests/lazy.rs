@@ -169,6 +169,32 @@ async fn state_after_has_everybody_in_the_timeline() {
 }
 
 #[tokio::test]
+async fn a_member_in_the_timeline_is_not_yet_known_by_state_after() {
+    each_world(async |world| {
+        let mut alice = world.register("alice").await.with_filter(lazy(50));
+        let bob = world.register("bob").await;
+        let room = alice.create().await;
+        alice.set_state(&room, "m.room.name", json!({"name": "So without heroes"})).await;
+        alice.invite(&bob, &room).await;
+        for (state, section, expected) in [
+            (StateSection::After, "state_after", names(&["bob"])),
+            (StateSection::Before, "state", names(&[])),
+        ] {
+            alice.state = state;
+            alice.since = None;
+            let answer = alice.sync_once().await;
+            assert!(!members(&answer, &room, section).contains("bob"), "{answer}");
+            alice.set_state(&room, "m.room.name", json!({})).await;
+            let answer = alice.sync_once().await;
+            assert_eq!(joined(&answer, &room)["summary"]["m.heroes"], json!(["@bob:example.org"]));
+            assert_eq!(members(&answer, &room, section), expected, "{answer}");
+            alice.set_state(&room, "m.room.name", json!({"name": "Again"})).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_is_gone_stands_for_a_room_where_nobody_else_is() {
     each_world(async |world| {
         let mut alice = world.register("alice").await.with_filter(lazy(1));

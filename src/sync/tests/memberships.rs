@@ -250,6 +250,14 @@ async fn who_is_banned_after_leaving_sees_nothing_of_the_time_between() {
             assert_eq!(timeline(told).last().unwrap(), "ban bob", "{told}");
             assert!(!told.to_string().contains("later"), "{told}");
         }
+        // Who knows nothing gets the room as it was, and the ban.
+        bob.since = None;
+        bob.filter = with_left();
+        let answer = bob.sync().await;
+        let told = left(&answer, &banned);
+        let shown = timeline(told);
+        assert_eq!(shown[shown.len() - 4..], ["join bob", "topic|", "leave bob", "ban bob"]);
+        assert!(!told.to_string().contains("after"), "{told}");
     })
     .await;
 }

@@ -201,6 +201,17 @@ async fn presence_is_told_to_those_who_share_a_room() {
         dave.join(&room).await;
         assert_eq!(presence(&alice.sync().await), [is("dave")]);
         assert_eq!(presence(&alice.sync().await), []);
+        // Who came and went is none of hers; with the full state everybody is told.
+        let erin = world.register("erin").await;
+        online(&erin).await;
+        erin.join(&room).await;
+        erin.leave(&room).await;
+        assert_eq!(presence(&alice.sync().await), []);
+        let mut whole = alice.request();
+        whole.full_state = true;
+        let mut told = presence(&alice.ask(whole).await.unwrap());
+        told.sort();
+        assert_eq!(told, [is("bob"), is("dave")]);
     })
     .await;
 }
