@@ -9,6 +9,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use proto::number::UserNumber;
 use ruma::{DeviceId, OwnedUserId, UserId};
 use store::{
@@ -21,6 +22,7 @@ use store::{
 
 use crate::{
     Context, Error, Passwords, Profiles, Requester, RoomAccess, Sessions,
+    deactivate::Gone,
     directory::words,
     password::check_policy,
     session::{LoggedIn, NewSession, Opening},
@@ -47,6 +49,7 @@ pub(crate) struct Inner {
     passwords: Passwords,
     /// Users who asked for erasure: few, and asked for with every event that is served.
     pub(crate) erased: ArcSwap<HashSet<OwnedUserId>>,
+    pub(crate) gone: Mutex<Gone>,
 }
 
 /// What [`Accounts`] is made from besides the context.
@@ -146,8 +149,11 @@ impl Accounts {
             context.store.read(|snapshot| Ok::<_, Error>(rows::list_erased(snapshot)?)).await?;
         let AccountParts { passwords, sessions, profiles, rooms } = parts;
         let erased = ArcSwap::from_pointee(erased.into_iter().collect());
-        let inner = Inner { context, sessions, profiles, rooms, passwords, erased };
-        Ok(Self { inner: Arc::new(inner) })
+        let gone = Mutex::default();
+        let inner = Inner { context, sessions, profiles, rooms, passwords, erased, gone };
+        let accounts = Self { inner: Arc::new(inner) };
+        accounts.watch_gone();
+        Ok(accounts)
     }
 
     /// Checks a desired user name without taking it: grammar, length, free.

@@ -2,11 +2,15 @@
 //!
 //! Invariant: from the first change on nobody can log in or use a token. Leaving the rooms comes
 //! after it and can take long; the account says so until it is done, and what a crash interrupted
-//! goes on at the next start.
+//! goes on at the next start. A request of hers that was under way may still join a room behind
+//! that: whoever is gone and comes again is made to leave again.
 //!
 //! Spec: client-server API, "Account deactivation".
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use proto::number::UserNumber;
 use ruma::{OwnedUserId, UserId};
@@ -15,9 +19,51 @@ use store::{
     user::{account as rows, account_data, directory, profile},
 };
 
-use crate::{Accounts, Error};
+use crate::{Accounts, Error, departure::hear_arrivals};
+
+/// Users who are remembered as gone; when as many have followed, no request of the oldest is under
+/// way any more.
+const MAX_GONE: usize = 10_000;
+
+/// Users who were deactivated since the start.
+#[derive(Default)]
+pub(crate) struct Gone {
+    users: HashMap<UserNumber, OwnedUserId>,
+    order: VecDeque<UserNumber>,
+}
+
+impl Gone {
+    fn add(&mut self, user: UserNumber, user_id: OwnedUserId) {
+        if self.users.insert(user, user_id).is_none() {
+            self.order.push_back(user);
+        }
+        if self.order.len() > MAX_GONE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.users.remove(&oldest);
+        }
+    }
+}
 
 impl Accounts {
+    /// Listens for users who come into a room although they are gone. Called once, where tasks can
+    /// be spawned.
+    pub(crate) fn watch_gone(&self) {
+        let tasks = tokio::runtime::Handle::current();
+        hear_arrivals(&self.inner.context.store, &self.inner, move |inner, user| {
+            let Some(user_id) = inner.gone.lock().users.get(&user).cloned() else { return };
+            let inner = Arc::clone(inner);
+            tasks.spawn(async move {
+                if let Err(error) = inner.rooms.leave_all(user, &user_id).await {
+                    tracing::warn!(
+                        MATRIX_USER = %user_id, %error,
+                        "a deactivated user came into a room and could not leave it"
+                    );
+                }
+            });
+        });
+    }
+
     /// Deactivates for good: no sessions, no password, out of all rooms; with `erase` the user's
     /// events are served redacted to those who were not in the room when they were sent.
     pub async fn deactivate(&self, user_id: &UserId, erase: bool) -> Result<(), Error> {
@@ -34,6 +80,8 @@ impl Accounts {
             accounts.inner.sessions.delete_all(txn, user, None)?;
             account_data::delete_all(txn, user)?;
             directory::set_words(txn, user, &[])?;
+            let (inner, gone) = (Arc::clone(&accounts.inner), wanted.clone());
+            txn.on_commit(Box::new(move || inner.gone.lock().add(user, gone)));
             if erase {
                 profile::delete_all(txn, user)?;
                 accounts.inner.profiles.forget_on_commit(txn, user);

@@ -1,5 +1,9 @@
 //! One's own account and devices.
 
+use std::time::Duration;
+
+use room::{MemberProfile, membership::OwnMembership};
+use ruma::{RoomId, UserId};
 use serde_json::{Value, json};
 
 use super::world::{Client, PASSWORD, World, each_world};
@@ -56,6 +60,39 @@ async fn a_deactivated_account_is_gone() {
         world.anonymous().post("register", &taken).await.is(400, "M_USER_IN_USE");
         let members = alice.get(&format!("rooms/{room}/joined_members")).await.ok();
         assert_eq!(members["joined"].as_object().unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_under_way_brings_nobody_back() {
+    each_world(async |world: World| {
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let room = alice.create_public().await;
+        let request = json!({ "auth": auth(&bob, PASSWORD) });
+        bob.post("account/deactivate", &request).await.ok();
+        // What a request comes to that was admitted just before.
+        let joining = OwnMembership {
+            user: UserId::parse(&bob.user_id).unwrap(),
+            room_id: RoomId::parse(&room).unwrap(),
+            reason: None,
+            profile: MemberProfile::default(),
+            via: Vec::new(),
+            third_party_signed: None,
+        };
+        world.state.rooms.join(joining).await.unwrap();
+        let member = format!("rooms/{room}/state/m.room.member/{}", bob.user_id);
+        let leaving = async {
+            while alice.get(&member).await.ok()["membership"] != "leave" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), leaving).await.unwrap();
+        // Who is here may come and go.
+        let carol = world.register("carol").await;
+        carol.join(&room).await;
+        let member = format!("rooms/{room}/state/m.room.member/{}", carol.user_id);
+        assert_eq!(alice.get(&member).await.ok()["membership"], "join");
     })
     .await;
 }
