@@ -18,6 +18,9 @@ use crate::{
     uia,
 };
 
+/// What users can be known by on servers that keep it.
+const OTHER_IDENTIFIERS: [&str; 2] = ["m.id.thirdparty", "m.id.phone"];
+
 /// What every way to log in has in common. The rest of the body depends on `type`.
 #[derive(Deserialize)]
 struct Login {
@@ -113,8 +116,12 @@ async fn by_password(
 ) -> Result<LoggedIn, ApiError> {
     let user = match request.identifier {
         Some(Identifier { kind, user }) if kind == "m.id.user" => user,
-        Some(Identifier { kind, .. }) => {
+        // Nobody has any of these here, so this is as wrong as a name that nobody has.
+        Some(Identifier { kind, .. }) if OTHER_IDENTIFIERS.contains(&kind.as_str()) => {
             return Err(FORBIDDEN.with(format!("Log-in with {kind} is not supported")));
+        }
+        Some(Identifier { kind, .. }) => {
+            return Err(UNKNOWN.with(format!("Unknown type of identifier: {kind}")));
         }
         None => request.user,
     };

@@ -50,6 +50,15 @@ async fn wrong_log_ins() {
         ask(by_password("alice", "wrong")).await.is(403, "M_FORBIDDEN");
         ask(by_password("nobody", PASSWORD)).await.is(403, "M_FORBIDDEN");
         ask(by_password("@alice:elsewhere.org", PASSWORD)).await.is(403, "M_FORBIDDEN");
+        let mut other = by_password("alice", PASSWORD);
+        for (kind, status, code) in [
+            ("m.id.thirdparty", 403, "M_FORBIDDEN"),
+            ("m.id.phone", 403, "M_FORBIDDEN"),
+            ("org.example.id", 400, "M_UNKNOWN"),
+        ] {
+            other["identifier"]["type"] = kind.into();
+            ask(other.clone()).await.is(status, code);
+        }
         ask(json!({})).await.is(400, "M_MISSING_PARAM");
         ask(json!({ "type": "m.login.password" })).await.is(400, "M_MISSING_PARAM");
         ask(json!({ "type": "m.login.sso" })).await.is(400, "M_UNKNOWN");
