@@ -135,9 +135,9 @@ pub(crate) fn tell_step(step: Step) {
     });
 }
 
-/// How long this thread waits for a database that somebody else has locked.
-pub(crate) fn set_patience(patience: Duration) {
-    with(|own| own.patience = patience);
+/// How long this thread waits for a database that somebody else has locked; gives what it was.
+pub(crate) fn set_patience(patience: Duration) -> Duration {
+    with(|own| std::mem::replace(&mut own.patience, patience))
 }
 
 /// Waits a moment for a lock; `attempts` have been made. Whether to try again.

@@ -14,6 +14,7 @@ use std::{
 use nix::fcntl::Flock;
 use rusqlite::{Connection, ErrorCode, types::ValueRef};
 
+use super::log_file::LogFile;
 use crate::{
     batch::{Batch, Conflict},
     dialect::{Dialect, writes},
@@ -41,8 +42,8 @@ pub(super) struct SqliteLink {
     written: bool,
     written_before: bool,
     spoiled: Option<Error>,
-    /// Keeps other processes out while the writer lives.
-    _lock: Option<Flock<File>>,
+    /// What the writer has: the lock that keeps other processes out, and the log's file.
+    writer: Option<(Flock<File>, LogFile)>,
 }
 
 /// A statement as this engine reads it.
@@ -64,7 +65,7 @@ fn since_base(moment: Instant) -> u64 {
 }
 
 impl SqliteLink {
-    pub(super) fn new(connection: Connection, lock: Option<Flock<File>>) -> Self {
+    pub(super) fn new(connection: Connection, writer: Option<(Flock<File>, LogFile)>) -> Self {
         base();
         Self {
             connection,
@@ -76,7 +77,7 @@ impl SqliteLink {
             written: false,
             written_before: false,
             spoiled: None,
-            _lock: lock,
+            writer,
         }
     }
 
@@ -288,6 +289,9 @@ impl Link for SqliteLink {
         self.execute(sql, &params)?;
         self.command("COMMIT")?;
         self.mode = None;
+        if let Some((_, log)) = &mut self.writer {
+            log.keep_short(&self.connection);
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! its process.
 
 mod link;
+mod log_file;
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,14 +18,18 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, types::ValueRef};
 
-use self::link::{SqliteLink, translate_error};
+use self::{
+    link::{SqliteLink, translate_error},
+    log_file::LogFile,
+};
 use super::{Engine, Link};
 use crate::{error::OpenError, pulse, settings::Settings};
 
 /// Pages of the log after which it is copied into the database file.
 const CHECKPOINT_PAGES: u32 = 2000;
-/// The log's file is cut to this size after a checkpoint, in bytes.
-const LOG_FILE_BYTES: u32 = 64 * 1024 * 1024;
+/// The log's file is cut to this size when it begins anew, which it does at the latest when it is
+/// longer, in bytes.
+const LOG_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 512;
 
@@ -33,11 +38,13 @@ pub(crate) struct SqliteEngine {
     path: PathBuf,
     page_cache_kib: u32,
     patience: Duration,
+    log_bytes: u64,
 }
 
 impl SqliteEngine {
     pub(crate) fn new(path: PathBuf, settings: &Settings) -> Self {
-        Self { path, page_cache_kib: settings.page_cache_kib, patience: settings.patience }
+        let Settings { page_cache_kib, patience, .. } = *settings;
+        Self { path, page_cache_kib, patience, log_bytes: LOG_FILE_BYTES }
     }
 
     fn open(&self) -> Result<Connection, rusqlite::Error> {
@@ -58,12 +65,12 @@ impl SqliteEngine {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
-             PRAGMA journal_size_limit = {LOG_FILE_BYTES};
+             PRAGMA journal_size_limit = {};
              PRAGMA cache_size = -{};
              PRAGMA temp_store = MEMORY;
              PRAGMA trusted_schema = OFF;
              PRAGMA foreign_keys = OFF;",
-            self.page_cache_kib
+            self.log_bytes, self.page_cache_kib
         ))?;
         rusqlite::vtab::array::load_module(&connection)?;
         Ok(connection)
@@ -129,7 +136,8 @@ impl Engine for SqliteEngine {
                 return Err(OpenError::NotDurable { setting, found, wanted });
             }
         }
-        Ok(Box::new(SqliteLink::new(connection, Some(lock))))
+        let log = LogFile::new(&self.path, self.log_bytes);
+        Ok(Box::new(SqliteLink::new(connection, Some((lock, log)))))
     }
 
     fn open_reader(&self) -> Result<Box<dyn Link>, OpenError> {
