@@ -67,6 +67,26 @@ async fn member_events_are_counted_as_what_they_are() {
     .await;
 }
 
+/// A room of one's own is no way to make events without end.
+#[tokio::test]
+async fn whoever_leaves_or_is_sent_away_is_counted_as_a_message() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let target = json!({ "user_id": "@bob:example.org" });
+        let act = async |act: &str| alice.post(&format!("rooms/{room}/{act}"), &target).await;
+        let message = Rate { burst: 2, ..ONE };
+        world.set(|settings| settings.rate_limits = RateLimits { message, ..limits() });
+        act("ban").await.ok();
+        act("unban").await.ok();
+        for name in ["ban", "unban", "kick", "leave"] {
+            act(name).await.is(429, "M_LIMIT_EXCEEDED");
+        }
+        act("invite").await.ok();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_new_room_invites_no_more_than_anybody_may() {
     each_world(async |world: World| {
