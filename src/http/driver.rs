@@ -78,10 +78,13 @@ pub(crate) struct Protocols {
 impl Protocols {
     pub(crate) fn new(limits: &Limits, tracker: &TaskTracker) -> Self {
         let head_bytes = limits.max_header_bytes.max(8192);
+        let http1_head_bytes = usize::try_from(head_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
             .max_headers(limits.max_headers)
-            .max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX))
+            // The buffer alone would take as much more as comes with the last read.
+            .max_header_size(http1_head_bytes)
+            .max_buf_size(http1_head_bytes)
             // Our own watch distinguishes a slow head from an idle connection; hyper's does not.
             .header_read_timeout(None);
         let mut http2 = http2::Builder::new(Tracked(tracker.clone()));

@@ -273,6 +273,21 @@ async fn refuses_oversize_heads() {
 }
 
 #[tokio::test]
+async fn the_size_of_a_head_is_exact() {
+    let limits = Limits::default();
+    let most = usize::try_from(limits.max_header_bytes).unwrap();
+    let (_server, address) = start(limits, None);
+    for (bytes, status) in [(most, 200), (most + 1, 431), (most + 10_000, 431)] {
+        let head = "GET /connection HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: \r\n\r\n";
+        let head = head.replace("X: ", &format!("X: {}", "x".repeat(bytes - head.len())));
+        let mut client = connect(address).await;
+        client.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut client).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{bytes}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn refuses_too_many_headers() {
     let (_server, address) = start(Limits { max_headers: 10, ..Limits::default() }, None);
     let mut client = connect(address).await;
