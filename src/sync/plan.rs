@@ -76,6 +76,13 @@ pub(crate) struct Stay {
     pub(crate) is_whole: bool,
 }
 
+/// A room that was left before the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Archived {
+    /// Where the last stay ended, if there was one.
+    pub(crate) stay_end: Option<Position>,
+}
+
 /// How the user came to her present membership.
 #[derive(Clone, Copy, Debug, Default)]
 struct Way {
@@ -90,14 +97,13 @@ struct Way {
 
 impl Plan {
     /// Sorts the rooms. `touched` are those in which anything happened; `archived` those that were
-    /// left earlier and belong into an answer to somebody who asks for everything, with where the
-    /// last stay ended, if there was one.
+    /// left earlier and belong into an answer to somebody who asks for everything.
     pub(crate) fn new(
         memberships: &Memberships,
         passages: &[Passage],
         scope: Scope,
         touched: &HashSet<RoomNumber>,
-        archived: &HashMap<RoomNumber, Option<Position>>,
+        archived: &HashMap<RoomNumber, Archived>,
     ) -> Self {
         let ways = ways(passages);
         let mut plan = Self::default();
@@ -123,7 +129,7 @@ impl Plan {
         (room, membership): (RoomNumber, Membership),
         way: Option<Way>,
         scope: Scope,
-        archived: Option<Option<Position>>,
+        archived: Option<Archived>,
     ) {
         // Invitations and knocks are told when they happen, and to those who ask for everything.
         let is_news = way.is_some() || scope.is_everything();
@@ -135,7 +141,7 @@ impl Plan {
             State::Leave | State::Ban => {
                 let recent = way.filter(|_| scope.since.is_some());
                 let recent = recent.map(|way| Departure::recent(room, membership, way, scope));
-                let old = || archived.map(|end| Departure::old(room, membership, end));
+                let old = || archived.map(|archived| Departure::old(room, membership, archived));
                 self.left.extend(recent.or_else(old));
             }
         }
@@ -184,8 +190,8 @@ impl Departure {
     }
 
     /// Somebody left before the token and asks again: she gets the room as it was then.
-    fn old(room: RoomNumber, membership: Membership, stay_end: Option<Position>) -> Self {
-        let stay = stay_end.map(|end| Stay { end, is_whole: false });
+    fn old(room: RoomNumber, membership: Membership, archived: Archived) -> Self {
+        let stay = archived.stay_end.map(|end| Stay { end, is_whole: false });
         Self { room, since: None, whole_state: stay.is_some(), stay, membership }
     }
 }

@@ -19,7 +19,7 @@ fn plan_with(
     now: State,
     steps: &[(State, State)],
     scope: Scope,
-    archived: Option<Option<Position>>,
+    archived: Option<Archived>,
 ) -> Plan {
     let memberships = Memberships::unit(ROOM, membership(now));
     let passages = (20..)
@@ -31,7 +31,7 @@ fn plan_with(
             to: *to,
         })
         .collect::<Vec<_>>();
-    let archived = archived.map(|end| (ROOM, end)).into_iter().collect();
+    let archived = archived.map(|archived| (ROOM, archived)).into_iter().collect();
     Plan::new(&memberships, &passages, scope, &HashSet::new(), &archived)
 }
 
@@ -130,8 +130,10 @@ fn departures_before_the_token() {
     assert_eq!(archived(Scope::default(), None), None);
     // Who left at 40 and was banned at 50 gets the room as it was at 40.
     let end = Some(Position(40));
-    assert_eq!(archived(Scope::default(), Some(end)), Some((None, true, end)));
-    assert_eq!(archived(Scope::default(), Some(None)), Some((None, false, None)));
-    assert_eq!(archived(since(), Some(end)), None);
-    assert_eq!(archived(full, Some(end)), Some((None, true, end)));
+    let inside = Some(Archived { stay_end: end });
+    let outside = Some(Archived { stay_end: None });
+    assert_eq!(archived(Scope::default(), inside), Some((None, true, end)));
+    assert_eq!(archived(Scope::default(), outside), Some((None, false, None)));
+    assert_eq!(archived(since(), inside), None);
+    assert_eq!(archived(full, inside), Some((None, true, end)));
 }

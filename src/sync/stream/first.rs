@@ -14,7 +14,7 @@ use super::{Found, Look, Source, account_data, joined::Extras, own, receipts, ty
 use crate::{
     answer::AccountDatum,
     membership::Membership,
-    plan::{Plan, Scope},
+    plan::{Archived, Plan, Scope},
 };
 
 /// What the first step finds.
@@ -73,7 +73,7 @@ fn archived(
     look: &Look,
     source: &mut Source<'_, '_>,
     scope: Scope,
-) -> Found<HashMap<RoomNumber, Option<Position>>> {
+) -> Found<HashMap<RoomNumber, Archived>> {
     if !scope.is_everything() {
         return Ok(HashMap::new());
     }
@@ -87,7 +87,8 @@ fn archived(
         let row = members::find(source.snapshot()?, room, look.requester.user())?;
         let end = row.and_then(|row| row.joined_until);
         // What happened after the answer's position is not told yet.
-        archived.insert(room, end.filter(|end| *end <= look.next.position));
+        let stay_end = end.filter(|end| *end <= look.next.position);
+        archived.insert(room, Archived { stay_end });
     }
     Ok(archived)
 }
