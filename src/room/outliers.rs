@@ -230,8 +230,8 @@ pub(crate) fn in_previous_order(pdus: &[Arc<Pdu>]) -> Vec<Arc<Pdu>> {
     in_order(pdus, |pdu| pdu.prev_events().to_vec())
 }
 
-/// Room versions 1 and 2 let servers choose their events' ids, so that a forger can have events name
-/// each other in a circle, or themselves: nothing is opened twice.
+/// Room versions 1 and 2 let servers choose their events' ids, so that a forger can have events
+/// name each other in a circle, or themselves: nothing is opened twice.
 fn in_order(pdus: &[Arc<Pdu>], named: impl Fn(&Pdu) -> Vec<OwnedEventId>) -> Vec<Arc<Pdu>> {
     let by_id = pdus.iter().map(|pdu| (pdu.event_id().to_owned(), Arc::clone(pdu)));
     let by_id = by_id.collect::<HashMap<_, _>>();

@@ -64,8 +64,8 @@ impl Course {
     }
 }
 
-/// The shown events of keys that moved on out of sight: a client that applies the timeline would end
-/// with them. So no timeline can have them that the state is told before.
+/// The shown events of keys that moved on out of sight: a client that applies the timeline would
+/// end with them. So no timeline can have them that the state is told before.
 pub(crate) fn overtaken(moves: &[Move], shown: &Shown) -> HashSet<EventNumber> {
     let courses = courses(moves, shown).into_values();
     let overtaken = courses.filter(|course| course.shown != course.last_new);
