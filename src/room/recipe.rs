@@ -19,7 +19,7 @@ use crate::{
 
 /// The power that a creator has in versions where it is a number.
 const CREATOR_POWER: i64 = 100;
-/// What a tombstone needs where creators stand above all numbers.
+/// What a tombstone needs at the least where creators stand above all numbers.
 const TOMBSTONE_POWER: i64 = 150;
 
 /// A state event that a new room begins with.
@@ -308,6 +308,15 @@ impl Drafts<'_> {
     }
 }
 
+/// What a tombstone needs where creators stand above all numbers: more than other state does, also
+/// where the client says what that is.
+fn tombstone_power(request: &CreateRoom) -> i64 {
+    let overriding = request.power_level_content_override.as_deref();
+    let overriding = overriding.and_then(|content| object(content).ok()).unwrap_or_default();
+    let other = overriding.get("state_default").and_then(Value::as_i64).unwrap_or(0);
+    TOMBSTONE_POWER.max(other.saturating_add(1))
+}
+
 fn default_power_levels(
     request: &CreateRoom,
     rules: &Rules,
@@ -316,7 +325,7 @@ fn default_power_levels(
     let mut users = Map::new();
     let mut tombstone = CREATOR_POWER;
     if rules.privileged_creators() {
-        tombstone = TOMBSTONE_POWER;
+        tombstone = tombstone_power(request);
     } else {
         users.insert(request.creator.to_string(), CREATOR_POWER.into());
         if preset.trusted {

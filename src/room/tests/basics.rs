@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use ruma::api::client::room::create_room::v3::RoomPreset;
-use serde_json::json;
-use store::room::keys;
+use serde_json::{json, value::to_raw_value};
+use store::{numbers::POWER_LEVELS, room::keys};
 
 use super::world::{each_version, each_world, other, own, room_of, user};
 use crate::{
@@ -161,7 +161,7 @@ async fn everything_asked_for_at_creation_is_there() {
             is_direct: true,
             public: true,
             power_level_content_override: Some(
-                serde_json::value::to_raw_value(&json!({ "events_default": 10 })).unwrap(),
+                to_raw_value(&json!({ "events_default": 10 })).unwrap(),
             ),
             ..room_of(&alice, RoomPreset::TrustedPrivateChat)
         };
@@ -194,7 +194,7 @@ async fn what_no_room_can_begin_with() {
             let state = InitialState {
                 event_type: event_type.to_owned(),
                 state_key: String::new(),
-                content: serde_json::value::to_raw_value(&content).unwrap(),
+                content: to_raw_value(&content).unwrap(),
             };
             let request = CreateRoom {
                 version: Some(rules.version()),
@@ -248,6 +248,31 @@ async fn a_server_is_not_shut_out_by_its_own_users() {
             assert!(matches!(set(acl).await, Err(RoomError::InvalidParam(_))));
         }
         set(json!({ "allow": ["*"], "deny": ["evil.example"] })).await.unwrap();
+    })
+    .await;
+}
+
+/// Whoever may set other state may not yet replace the room.
+#[tokio::test]
+async fn a_tombstone_needs_more_power_than_other_state() {
+    each_version(async |world, rules| {
+        let alice = user("alice");
+        for (state, expected) in [(50, 150), (200, 201)] {
+            let levels = json!({ "state_default": state, "users": { alice.as_str(): 300 } });
+            let creators = json!({ "state_default": state });
+            let levels = if rules.privileged_creators() { creators } else { levels };
+            let request = CreateRoom {
+                version: Some(rules.version()),
+                power_level_content_override: Some(to_raw_value(&levels).unwrap()),
+                ..room_of(&alice, RoomPreset::PublicChat)
+            };
+            let room = world.rooms.create(request).await.unwrap();
+            let view = world.rooms.find(&room).await.unwrap().unwrap().view();
+            let levels = view.state_pdu(POWER_LEVELS).unwrap();
+            let events = levels.content_field::<serde_json::Value>("events").unwrap();
+            let expected = if rules.privileged_creators() { expected } else { 100 };
+            assert_eq!(events["m.room.tombstone"], expected);
+        }
     })
     .await;
 }
