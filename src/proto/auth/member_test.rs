@@ -189,6 +189,31 @@ fn kicks_and_bans_need_more_power_than_the_target_has() {
 }
 
 #[test]
+fn kicks_and_bans_need_their_levels() {
+    for mut room in all() {
+        // Power alone does not let in.
+        room.powers(json!({ "users": { DAVE: 90 } }));
+        for act in ["leave", "ban"] {
+            assert_eq!(room.denied(member(DAVE, BOB, act)), Some(DeniedKind::NotJoined));
+        }
+        for (level, may_kick, may_ban) in [(39, false, false), (40, true, false), (60, true, true)]
+        {
+            room.powers(json!({ "kick": 40, "ban": 60, "users": { BOB: level } }));
+            assert_eq!(room.denied(member(BOB, CAROL, "leave")).is_none(), may_kick, "{level}");
+            assert_eq!(room.denied(member(BOB, CAROL, "ban")).is_none(), may_ban, "{level}");
+            let mut banned = room.tip.clone();
+            room.maker.send(&mut banned, member(ALICE, CAROL, "ban")).unwrap();
+            let unban = room.maker.send(&mut banned, member(BOB, CAROL, "leave"));
+            assert_eq!(unban.is_ok(), may_ban, "{level}");
+        }
+        // Who may ban but not kick cannot take a ban back.
+        room.powers(json!({ "kick": 60, "ban": 40, "users": { BOB: 50 } }));
+        room.must(member(BOB, CAROL, "ban"));
+        assert_eq!(room.denied(member(BOB, CAROL, "leave")), Some(DeniedKind::Power));
+    }
+}
+
+#[test]
 fn knocking() {
     for mut room in all() {
         let rules = room.maker.rules;
@@ -197,8 +222,18 @@ fn knocking() {
         let knock = room.denied(member(DAVE, DAVE, "knock"));
         assert_eq!(knock.is_none(), rules.knocking(), "version {}", rules.id);
         assert!(room.denied(member(DAVE, DAVE, "join")).is_some());
+        // Where the rule is not known, it keeps even those out who are in.
+        assert_eq!(room.denied(member(BOB, BOB, "join")).is_none(), rules.knocking());
         if !rules.knocking() {
             continue;
+        }
+        let eve = "@e:b.example";
+        assert_eq!(room.denied(member(eve, DAVE, "knock")), Some(DeniedKind::Membership));
+        for act in ["invite", "ban"] {
+            let before = room.tip.clone();
+            room.must(member(ALICE, DAVE, act));
+            assert!(room.denied(member(DAVE, DAVE, "knock")).is_some(), "{act}");
+            room.tip = before;
         }
         assert_eq!(room.denied(member(ALICE, DAVE, "knock")), Some(DeniedKind::Membership));
         assert_eq!(room.denied(member(BOB, BOB, "knock")), Some(DeniedKind::Membership));
@@ -220,7 +255,7 @@ fn restricted_joins() {
     };
     for mut room in all() {
         let rules = room.maker.rules;
-        room.powers(json!({ "invite": 50, "users": { CAROL: 50 } }));
+        room.powers(json!({ "invite": 50, "users": { CAROL: 50, "@f:a.example": 50 } }));
         for (rule, known) in [
             ("restricted", rules.restricted_joins()),
             ("knock_restricted", rules.knock_restricted_joins()),
@@ -231,6 +266,8 @@ fn restricted_joins() {
             assert_eq!(room.denied(by(CAROL)).is_none(), known, "{rule} in {}", rules.id);
             assert_eq!(room.denied(by(BOB)), Some(DeniedKind::JoinRule));
             assert_eq!(room.denied(by("@e:a.example")), Some(DeniedKind::JoinRule));
+            assert_eq!(room.denied(by("@f:a.example")), Some(DeniedKind::JoinRule));
+            assert_eq!(room.denied(member(BOB, BOB, "join")).is_none(), known);
             if known {
                 let mut invited = room.tip.clone();
                 room.maker.send(&mut invited, member(ALICE, DAVE, "invite")).unwrap();
@@ -293,11 +330,21 @@ fn third_party_invites_need_a_signature_of_the_named_key() {
         };
         assert_eq!(invite(ALICE, signed.clone()), None);
         assert_eq!(invite(BOB, signed.clone()), Some(DeniedKind::Other));
+        // Signed for another user, and for one who is banned.
+        let for_other = json!({ "mxid": CAROL, "token": "token" }).to_string();
+        let for_other = crate::signing::sign_object(&for_other, id, &key).unwrap();
+        let for_other: Json = serde_json::from_str(&for_other).unwrap();
+        assert_eq!(invite(ALICE, for_other), Some(DeniedKind::Other));
         let mut forged = signed.clone();
         forged["mxid"] = BOB.into();
         assert_eq!(invite(ALICE, forged), Some(DeniedKind::Other));
-        let mut forged = signed;
+        let mut forged = signed.clone();
         forged["more"] = 1.into();
         assert_eq!(invite(ALICE, forged), Some(DeniedKind::Other));
+        room.must(member(ALICE, DAVE, "ban"));
+        let third = json!({ "display_name": "d", "signed": signed });
+        let content = json!({ "membership": "invite", "third_party_invite": third });
+        let invite = state_event(ALICE, "m.room.member", DAVE, content);
+        assert_eq!(room.denied(invite), Some(DeniedKind::Banned));
     }
 }

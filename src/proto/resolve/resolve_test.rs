@@ -317,6 +317,23 @@ fn who_loses_power_on_one_side_loses_what_needed_it_on_the_other() {
     }
 }
 
+/// Creators of version 12 come before all others, so that what the others do later stands.
+#[test]
+fn creators_order_before_every_level() {
+    let mut forked = Forked::new("12");
+    let mut tip = forked.tips[0].clone();
+    let levels = json!({ "users": { BOB: 100 } });
+    on(&mut forked, &mut tip, state_event(ALICE, "m.room.power_levels", "", levels));
+    let (mut here, mut there) = (tip.clone(), tip);
+    let rule =
+        |who, rule: &str| state_event(who, "m.room.join_rules", "", json!({"join_rule": rule}));
+    let bobs = on(&mut forked, &mut here, rule(BOB, "invite"));
+    on(&mut forked, &mut there, rule(ALICE, "knock"));
+    let state = resolved(&mut forked, &[&here, &there]);
+    let rules = &state[&("m.room.join_rules".to_owned(), String::new())];
+    assert_eq!(rules.event_id(), bobs.event_id());
+}
+
 /// Rejected events allow nothing, be they in the state or among an event's own auth events.
 #[test]
 fn by_rejected_power_levels_nobody_has_power() {

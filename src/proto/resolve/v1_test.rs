@@ -154,6 +154,41 @@ fn power_levels_stop_at_the_first_that_is_not_allowed() {
 }
 
 #[test]
+fn nothing_comes_after_the_first_that_is_not_allowed() {
+    let mut room = Room::new();
+    let mut base = room.branch(0);
+    room.send(&mut base, powers(50));
+    room.base = base;
+    let mut tips = [room.branch(0), room.branch(2), room.branch(4)];
+    let demoted = room.send(&mut tips[0], powers(0));
+    let users = json!({ ALICE: 100, BOB: 50, CAROL: 50 });
+    let by_bob = state_event(BOB, "m.room.power_levels", "", json!({ "users": users }));
+    room.send(&mut tips[1], by_bob);
+    // Alice's would be allowed, had Bob's not stood in between.
+    room.send(&mut tips[2], powers(40));
+    let state = room.resolve(&tips.iter().collect::<Vec<_>>());
+    assert_eq!(at(&state, "m.room.power_levels", "").event_id(), demoted.event_id());
+}
+
+#[test]
+fn who_comes_in_by_a_rule_that_is_in_conflict_stays() {
+    let mut room = Room::new();
+    let dave = "@dave:b.example";
+    let rules =
+        |rule: &str| state_event(ALICE, "m.room.join_rules", "", json!({"join_rule": rule}));
+    let mut base = room.branch(0);
+    room.send(&mut base, member(dave, dave, "join"));
+    room.send(&mut base, member(dave, dave, "leave"));
+    room.base = base;
+    let (mut here, mut there) = (room.branch(3), room.branch(0));
+    room.send(&mut there, rules("invite"));
+    room.send(&mut here, rules("public"));
+    let joined = room.send(&mut here, member(dave, dave, "join"));
+    let state = room.resolve(&[&here, &there]);
+    assert_eq!(at(&state, "m.room.member", dave).event_id(), joined.event_id());
+}
+
+#[test]
 fn power_levels_are_settled_before_what_needs_them() {
     let mut room = Room::new();
     let mut base = room.branch(0);
