@@ -180,14 +180,10 @@ async fn rejected_events_are_no_part_of_a_state_that_is_told() {
         // What the event is stored with is not the told state either.
         let event = forger.world.rooms.inner.find_event(&sent.event_id).await.unwrap().unwrap();
         let (groups, group) = (forger.world.rooms.groups().clone(), event.group.unwrap());
-        let read = forger
-            .world
-            .rooms
-            .inner
-            .setup
-            .store
-            .read(move |snapshot| Ok::<_, store::Error>(groups.map(snapshot, group)?));
-        assert!(read.await.unwrap().get(&store::numbers::POWER_LEVELS).is_none());
+        let read =
+            forger.world.rooms.inner.setup.store.read(move |snapshot| groups.map(snapshot, group));
+        let told: proto::state::StateMap = read.await.unwrap();
+        assert!(told.get(&store::numbers::POWER_LEVELS).is_none());
     })
     .await;
 }

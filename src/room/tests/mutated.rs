@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many events each room hears of.
-const CASES: u64 = 60;
+const CASES: u64 = 40;
 const VERSIONS: [&str; 5] = ["1", "3", "6", "10", "12"];
 
 fn asked(name: &str, usual: u64) -> u64 {
@@ -155,8 +155,8 @@ impl Mutator {
             (who, "m.room.member", Some(target), json!({ "membership": membership }))
         };
         match self.roll(9) {
-            0 => member(EVE, EVE, *self.pick(&["join", "join", "leave", "knock", "invite"])),
-            1 => member(BOB, EVE, *self.pick(&["invite", "leave", "ban"])),
+            0 => member(EVE, EVE, self.pick::<&str>(&["join", "join", "leave", "knock", "invite"])),
+            1 => member(BOB, EVE, self.pick::<&str>(&["invite", "leave", "ban"])),
             2 => (who, "m.room.topic", Some(""), json!({ "topic": self.roll(9) })),
             3 => {
                 let users = json!({ BOB: 90, ALICE: 100, EVE: self.roll(95) });
@@ -173,8 +173,6 @@ impl Mutator {
     }
 
     fn change(&self, event: &mut Value, foreign: &Value) {
-        let lists = ["prev_events", "auth_events"];
-        let own = event.get("event_id").cloned().unwrap_or_else(|| "$own".into());
         let object = event.as_object_mut().unwrap();
         let keys = object.keys().cloned().collect::<Vec<_>>();
         match self.roll(10) {
@@ -192,21 +190,7 @@ impl Mutator {
                 let unsigned = json!({ "transaction_id": "t", "age": -1, "redacted_because": {} });
                 object.insert("unsigned".to_owned(), unsigned);
             }
-            4 | 5 => {
-                let ids = [own, json!("$unknown"), foreign["prev_events"][0].clone()];
-                let id = self.pick(&ids);
-                let with_hash = self.forger.rules.references_carry_hashes() && id.is_string();
-                let named = if with_hash { json!([id, { "sha256": "x" }]) } else { id.clone() };
-                if let Some(Value::Array(list)) = object.get_mut(*self.pick(&lists)) {
-                    list.push(named);
-                }
-            }
-            6 => {
-                if let Some(Value::Array(list)) = object.get_mut(*self.pick(&lists)) {
-                    let more = list.iter().cycle().take(self.roll(25)).cloned().collect();
-                    *list = more;
-                }
-            }
+            4..7 => self.change_lists(event, foreign),
             7 => {
                 let (field, value) = self.pick(&[
                     ("sender", ALICE),
@@ -243,6 +227,20 @@ impl Mutator {
                 }
             }
         }
+    }
+
+    fn change_lists(&self, event: &mut Value, foreign: &Value) {
+        let own = event.get("event_id").cloned().unwrap_or_else(|| "$own".into());
+        let list = event.get_mut(*self.pick(&["prev_events", "auth_events"]));
+        let Some(Value::Array(list)) = list else { return };
+        if self.roll(3) == 0 {
+            *list = list.iter().cycle().take(self.roll(25)).cloned().collect();
+            return;
+        }
+        let ids = [own, json!("$unknown"), foreign["prev_events"][0].clone()];
+        let id = self.pick(&ids);
+        let with_hash = self.forger.rules.references_carry_hashes() && id.is_string();
+        list.push(if with_hash { json!([id, { "sha256": "x" }]) } else { id.clone() });
     }
 
     fn nasty(&self) -> Value {
