@@ -16,6 +16,16 @@ use crate::{
     reply::{self, Outcome},
 };
 
+/// Notes that the user did something that others hear of: wrote, read, typed. It is done already,
+/// so nothing that goes wrong here is told.
+pub(crate) async fn note_active(call: &Call) {
+    if let Ok(requester) = call.requester()
+        && let Err(error) = call.state.presence.active(requester).await
+    {
+        tracing::warn!(%error, "presence could not be noted");
+    }
+}
+
 /// `GET /presence/{userId}/status`.
 pub(crate) async fn find(call: Call) -> Outcome {
     let user_id: OwnedUserId = call.id("userId")?;

@@ -14,6 +14,7 @@ use user::receipt::{NewReceipt, ReadMarkers};
 use crate::{
     error::INVALID_PARAM,
     extract::Call,
+    presence::note_active,
     reply::{self, Outcome},
 };
 
@@ -37,11 +38,13 @@ pub(crate) async fn set(call: Call) -> Outcome {
         }
         Asked::FullyRead => {
             receipts.set_fully_read(requester, &room_id, &event_id).await?;
+            note_active(&call).await;
             return reply::empty();
         }
         kind => return Err(INVALID_PARAM.with(format!("unknown type of receipt: {kind}"))),
     };
     receipts.set(requester, &room_id, NewReceipt { kind, thread, event_id }).await?;
+    note_active(&call).await;
     reply::empty()
 }
 
@@ -54,5 +57,6 @@ pub(crate) async fn set_markers(call: Call) -> Outcome {
         private_read: request.private_read_receipt,
     };
     call.state.receipts.set_markers(call.requester()?, &request.room_id, markers).await?;
+    note_active(&call).await;
     reply::empty()
 }

@@ -12,6 +12,7 @@ use crate::{
     extract::Call,
     guests::{check_member_event, expel},
     membership::member_content,
+    presence::note_active,
     reply::{self, Outcome},
 };
 
@@ -23,10 +24,7 @@ struct Sent<'a> {
 
 /// Tells the client its event, and the others that the user is there.
 pub(crate) async fn sent(call: &Call, event_id: &EventId) -> Outcome {
-    if let Err(error) = call.state.presence.active(call.requester()?).await {
-        // The event stands, which is what was asked for.
-        tracing::warn!(%error, "presence could not be noted");
-    }
+    note_active(call).await;
     reply::json(&Sent { event_id })
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     extract::Call,
+    presence::note_active,
     reply::{self, Outcome},
 };
 
@@ -27,5 +28,6 @@ pub(crate) async fn set(call: Call) -> Outcome {
     let request: SetTyping = call.json()?;
     let timeout = request.typing.then_some(request.timeout.unwrap_or(TIMEOUT_DEFAULT_MS));
     call.state.typing.set(call.requester()?, &room, timeout).await?;
+    note_active(&call).await;
     reply::empty()
 }

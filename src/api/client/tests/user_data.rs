@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{World, each_world, text};
+use super::world::{World, each_world, escape, text};
 
 #[tokio::test]
 async fn profiles() {
@@ -129,6 +129,30 @@ async fn presence() {
         bob.put(&path, &status).await.is(403, "M_FORBIDDEN");
         alice.put(&path, &json!({ "presence": "dancing" })).await.is(400, "M_INVALID_PARAM");
         alice.put(&path, &json!({})).await.is(400, "M_MISSING_PARAM");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_reads_and_types_is_there() {
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let room = alice.create_public().await;
+        let event = escape(&alice.say(&room, "hello").await);
+        let status = format!("presence/{}/status", alice.user_id);
+        let away = json!({ "presence": "unavailable" });
+        let (read, typing) = (json!({}), json!({ "typing": true }));
+        for path in ["receipt/m.read", "receipt/m.read.private", "receipt/m.fully_read"] {
+            alice.put(&status, &away).await.ok();
+            alice.post(&format!("rooms/{room}/{path}/{event}"), &read).await.ok();
+            assert_eq!(alice.get(&status).await.ok()["presence"], "online", "{path}");
+        }
+        alice.put(&status, &away).await.ok();
+        alice.post(&format!("rooms/{room}/read_markers"), &read).await.ok();
+        assert_eq!(alice.get(&status).await.ok()["presence"], "online");
+        alice.put(&status, &away).await.ok();
+        alice.put(&format!("rooms/{room}/typing/{}", alice.user_id), &typing).await.ok();
+        assert_eq!(alice.get(&status).await.ok()["presence"], "online");
     })
     .await;
 }
