@@ -1,18 +1,21 @@
 //! Which events of a timeline their reader may see, and what she was when they were sent
 //! (client-server API, "Room history visibility", `unsigned.membership`).
 //!
-//! Only readers who are or were in the room ask here. To those who left, what came after their stay
-//! is as to anybody else; their own removal and ban they see.
+//! Only readers who are or were in the room ask here. Those who left get nothing of what came after
+//! their stay, not even where everybody may read it, but for what became of themselves.
 
 use std::sync::Arc;
 
-use proto::{number::StateKeyNumber, visibility::Membership};
+use proto::{
+    number::{Position, StateKeyNumber},
+    visibility::Membership,
+};
 use room::{Event, visibility::Eye};
 use store::room::keys::member_key;
 
 use super::{
     Found, Look, Source,
-    rows::{Candidate, Stretch},
+    rows::{Candidate, Stretch, position},
 };
 use crate::answer::TimelineEvent;
 
@@ -41,6 +44,9 @@ impl<'a> Sight<'a> {
         let mut seen = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let event = &candidate.event;
+            if self.is_past(event) {
+                continue;
+            }
             let membership = match self.at_once(event) {
                 Some(membership) => Some(membership),
                 None => self.eye.look(source.snapshot()?, event)?,
@@ -50,14 +56,19 @@ impl<'a> Sight<'a> {
         Ok(seen)
     }
 
+    /// Whether the event came after the reader's stay and is not about her.
+    fn is_past(&self, event: &Event) -> bool {
+        let place = event.place.map(position);
+        let is_later = |end: Position| place.is_some_and(|place| place > end);
+        event.key != Some(self.own) && self.stretch.stay_end.is_some_and(is_later)
+    }
+
     /// The reader's membership at an event of a stay without a break, where the state before the
     /// event can only be the room's own: nobody needs to look into it. Other servers' events may
     /// stand beside the room's history.
     fn at_once(&self, event: &Event) -> Option<Membership> {
         let position = u64::try_from(event.place?.position).ok()?;
-        let Stretch { joined_from, stay_end, .. } = self.stretch;
-        let within = joined_from.is_some_and(|from| position > from.0)
-            && stay_end.is_none_or(|end| position <= end.0);
+        let within = self.stretch.joined_from.is_some_and(|from| position > from.0);
         let is_local = self.look.inner.parts.rooms.is_local(event.pdu().sender());
         let is_current = event.group.is_some() && event.group == self.stretch.group;
         let is_certain = within && (is_local || is_current) && event.key != Some(self.own);

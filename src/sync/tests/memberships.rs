@@ -263,6 +263,31 @@ async fn who_is_banned_after_leaving_sees_nothing_of_the_time_between() {
 }
 
 #[tokio::test]
+async fn who_left_an_open_room_gets_nothing_of_the_time_after() {
+    each_world(async |world| {
+        let alice = world.register("alice").await;
+        let mut bob = world.register("bob").await;
+        let room = alice.create().await;
+        let open = json!({"history_visibility": "world_readable"});
+        alice.set_state(&room, "m.room.history_visibility", open).await;
+        bob.join(&room).await;
+        bob.sync().await;
+        bob.leave(&room).await;
+        alice.say(&room, "after").await;
+        alice.set_state(&room, "m.room.topic", json!({"topic": "after"})).await;
+        alice.ban(&bob, &room).await;
+        let told = bob.sync().await;
+        let told = left(&told, &room);
+        assert_eq!(timeline(told), ["leave bob", "ban bob"]);
+        assert_eq!(state(told), [] as [&str; 0]);
+        bob.since = None;
+        let told = bob.sync().await;
+        assert!(!left(&told, &room).to_string().contains("after"), "{told}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_invitation_is_filtered_and_told_as_state() {
     each_world(async |world| {
         let alice = world.register("alice").await;
