@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proto::number::UserNumber;
 use room::RoomError;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use serde_json::{Map, Value};
 use store::{
     WriteTxn,
@@ -33,6 +33,10 @@ const MAX_DISPLAYNAME: usize = 256;
 
 /// The most characters of an avatar's URL, as in Synapse.
 const MAX_AVATAR_URL: usize = 1000;
+
+/// How often a profile is carried into a room that changes all the time; whoever changes it carries
+/// it, too.
+const CARRIED_MAX: usize = 5;
 
 const DISPLAYNAME: &str = "displayname";
 const AVATAR_URL: &str = "avatar_url";
@@ -217,18 +221,35 @@ impl Profiles {
 
     /// Carries the profile as it is now into the member events of all rooms.
     async fn propagate(&self, user: UserNumber, user_id: &UserId) -> Result<(), Error> {
-        let rooms = &self.inner.rooms;
-        for (_, room_id) in rooms.joined_rooms(user).await? {
-            // Read again for each room: a later change overtakes a slow one.
-            let profile = self.member_profile(user_id).await?;
-            match rooms.update_member_profile(user_id, &room_id, profile).await {
+        for (_, room_id) in self.inner.rooms.joined_rooms(user).await? {
+            self.carry_into(user_id, &room_id).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one room. Whoever changes another field meanwhile may be there first, and what
+    /// was read before that would take her change back: so it is looked at again.
+    async fn carry_into(&self, user_id: &UserId, room_id: &RoomId) -> Result<(), Error> {
+        let mut profile = self.member_profile(user_id).await?;
+        for _ in 0..CARRIED_MAX {
+            let carried = profile.clone();
+            match self.inner.rooms.update_member_profile(user_id, room_id, carried).await {
+                Ok(()) => {}
                 // Whoever left meanwhile has nothing to change there.
-                Ok(()) | Err(Error::Room(RoomError::NotInRoom)) => {}
-                Err(error) => tracing::warn!(
-                    MATRIX_USER = %user_id, MATRIX_ROOM = %room_id, %error,
-                    "a room did not take the new profile"
-                ),
+                Err(Error::Room(RoomError::NotInRoom)) => break,
+                Err(error) => {
+                    tracing::warn!(
+                        MATRIX_USER = %user_id, MATRIX_ROOM = %room_id, %error,
+                        "a room did not take the new profile"
+                    );
+                    break;
+                }
             }
+            let now = self.member_profile(user_id).await?;
+            if now == profile {
+                break;
+            }
+            profile = now;
         }
         Ok(())
     }

@@ -124,3 +124,30 @@ async fn names_and_avatars_reach_the_rooms() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_room_that_is_slow_ends_with_the_whole_profile() {
+    for_each_engine(|store| async move {
+        let world = World::new(store).await;
+        let alice = world.someone("alice").await;
+        let room = world.room(room_id!("!a:example.org")).await;
+        world.rooms.join(&alice.requester, room);
+        let bell = Arc::new(tokio::sync::Notify::new());
+        world.rooms.0.lock().slow_member = Some(Arc::clone(&bell));
+        let name = set(&world, &alice, "displayname", json!("Alice"));
+        let avatar = async {
+            while world.rooms.0.lock().slow_member.is_some() {
+                tokio::task::yield_now().await;
+            }
+            // The name is on its way, and the avatar overtakes it.
+            set(&world, &alice, "avatar_url", json!("mxc://example.org/abc")).await.unwrap();
+            bell.notify_one();
+        };
+        let (named, ()) = tokio::join!(name, avatar);
+        named.unwrap();
+        let (.., last) = world.rooms.0.lock().profiles.last().unwrap().clone();
+        assert_eq!(last, world.profiles.member_profile(&alice.user_id).await.unwrap());
+        assert_eq!(last.avatar_url.as_deref(), Some("mxc://example.org/abc"));
+    })
+    .await;
+}

@@ -13,6 +13,7 @@ use store::{
     Store,
     testing::{ManualClock, SeededRandom},
 };
+use tokio::sync::Notify;
 
 use crate::{
     AccountData, AccountParts, Accounts, Context, Directory, Ephemeral, Error, Filters,
@@ -174,6 +175,8 @@ pub(crate) struct Tables {
     pub(crate) events: HashMap<OwnedEventId, EventFacts>,
     pub(crate) profiles: Vec<(OwnedUserId, OwnedRoomId, MemberProfile)>,
     pub(crate) refuse_leaving: bool,
+    /// The next member event takes until this is rung.
+    pub(crate) slow_member: Option<Arc<Notify>>,
 }
 
 impl FakeRooms {
@@ -242,8 +245,14 @@ impl RoomAccess for FakeRooms {
         room: &'a RoomId,
         profile: MemberProfile,
     ) -> Answer<'a, ()> {
-        self.0.lock().profiles.push((user.to_owned(), room.to_owned(), profile));
-        Box::pin(async { Ok(()) })
+        let slow = self.0.lock().slow_member.take();
+        Box::pin(async move {
+            if let Some(bell) = slow {
+                bell.notified().await;
+            }
+            self.0.lock().profiles.push((user.to_owned(), room.to_owned(), profile));
+            Ok(())
+        })
     }
 
     fn leave_all<'a>(&'a self, user: UserNumber, _user_id: &'a UserId) -> Answer<'a, ()> {
