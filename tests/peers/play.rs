@@ -133,7 +133,9 @@ impl Play {
             for done in [one, two] {
                 match done {
                     Ok(submitted) => self.acknowledged.push(submitted.event_id),
-                    Err(RoomError::Denied(_) | RoomError::Forbidden(_)) => {}
+                    Err(
+                        RoomError::Denied(_) | RoomError::Forbidden(_) | RoomError::BadState(_),
+                    ) => {}
                     Err(error) => panic!("neither done nor denied: {error}"),
                 }
             }
