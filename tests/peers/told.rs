@@ -117,7 +117,11 @@ async fn check_timelines(follower: &Follower, record: &Record) {
             assert!(!told.is_limited || told.since.is_none(), "{}", name(follower));
         } else {
             assert!(told.is_limited, "{}: {skipped} of {rows:?}", name(follower));
-            assert_eq!(ids.len(), follower.habits.limit, "{}", name(follower));
+            // Who is told the state before the timeline gets less of it where it holds state that
+            // a resolution has replaced; what was left out is found behind it all the same.
+            let is_full = ids.len() == follower.habits.limit;
+            let may_begin_later = follower.habits.section == StateSection::Before;
+            assert!(is_full || may_begin_later, "{}: {}", name(follower), ids.len());
             find_skipped(follower, told, rows[..skipped].iter().copied().collect()).await;
         }
     }
