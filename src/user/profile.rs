@@ -237,6 +237,11 @@ impl Profiles {
                 Ok(()) => {}
                 // Whoever left meanwhile has nothing to change there.
                 Err(Error::Room(RoomError::NotInRoom)) => break,
+                // The room's own rules say so, which is its members' business.
+                Err(Error::Room(error @ (RoomError::Denied(_) | RoomError::Forbidden(_)))) => {
+                    tracing::debug!(%user_id, %room_id, %error, "a room refused the new profile");
+                    break;
+                }
                 Err(error) => {
                     tracing::warn!(
                         MATRIX_USER = %user_id, MATRIX_ROOM = %room_id, %error,

@@ -1,7 +1,8 @@
 //! Registration with the shared secret: the nonce protocol of Synapse's
 //! `/_synapse/admin/v1/register`.
 //!
-//! Invariant: a nonce works once, for 60 seconds; at most [`MAX_NONCES`] are out.
+//! Invariant: a nonce works once, for 60 seconds; at most [`MAX_NONCES`] are out, and the oldest
+//! makes room, so that nobody keeps others from registering by asking for all of them.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -74,7 +75,10 @@ impl SharedSecret {
         let mut nonces = self.nonces.lock();
         nonces.retain(|_, expires_ts| *expires_ts > now_ms);
         if nonces.len() >= MAX_NONCES {
-            return Err(Error::LimitExceeded("too many nonces are waiting"));
+            let oldest = nonces.iter().min_by_key(|(_, expires_ts)| **expires_ts);
+            if let Some(oldest) = oldest.map(|(nonce, _)| nonce.clone()) {
+                nonces.remove(&oldest);
+            }
         }
         nonces.insert(nonce.clone(), now_ms + NONCE_LIFETIME_MS);
         Ok(nonce)

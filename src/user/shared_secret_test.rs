@@ -60,10 +60,21 @@ async fn nonces_expire_and_are_bounded() {
         wanted.mac = compute_mac("secret", &wanted);
         world.clock.advance(NONCE_LIFETIME_MS);
         assert!(matches!(shared.register(wanted).await, Err(Error::InvalidParam(_))));
-        for _ in 0..MAX_NONCES {
+        // Who asks for all of them takes them from nobody who comes later.
+        let ask = |name: &str| {
+            let nonce = shared.issue_nonce().unwrap();
+            let wanted =
+                SharedSecretRegistration { username: name.to_owned(), ..registration(&nonce) };
+            SharedSecretRegistration { mac: compute_mac("secret", &wanted), ..wanted }
+        };
+        let oldest = ask("oldest");
+        world.clock.advance(1);
+        for _ in 1..MAX_NONCES {
             shared.issue_nonce().unwrap();
         }
-        assert!(matches!(shared.issue_nonce(), Err(Error::LimitExceeded(_))));
+        let newest = ask("newest");
+        assert!(matches!(shared.register(oldest).await, Err(Error::InvalidParam(_))));
+        shared.register(newest).await.unwrap();
         world.set(|settings| settings.registration.shared_secret = None);
         assert!(matches!(shared.issue_nonce(), Err(Error::RegistrationDisabled)));
     })
