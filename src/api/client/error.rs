@@ -84,8 +84,15 @@ struct Inner {
     kind: Kind,
     text: Cow<'static, str>,
     extra: Extra,
-    /// What the log is told.
-    cause: Option<String>,
+    cause: Option<Cause>,
+}
+
+/// Why a request failed that should not have.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    pub(crate) text: String,
+    /// Whether the log is told of it anyway, once and not by each request.
+    pub(crate) is_told: bool,
 }
 
 /// What an error says besides code and text.
@@ -112,8 +119,19 @@ impl ApiError {
     /// Something that only the administrator can help with.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         let mut error = INTERNAL.with("Internal server error");
-        error.0.cause = Some(cause.to_string());
+        error.0.cause = Some(Cause { text: cause.to_string(), is_told: false });
         error
+    }
+
+    /// The store failed. That the database is away or full, it says itself.
+    fn of_store(error: &store::Error, cause: impl std::fmt::Display) -> Self {
+        use store::Error;
+        let is_told = matches!(error, Error::Unavailable(_) | Error::Lost(_) | Error::Full(_));
+        let mut failed = Self::internal(cause);
+        if let Some(cause) = &mut failed.0.cause {
+            cause.is_told = is_told;
+        }
+        failed
     }
 
     /// Too much of something; `wait` is when it may be tried again.
@@ -141,8 +159,8 @@ impl ApiError {
     }
 
     /// What the log is to be told, if anything.
-    pub(crate) fn cause(&self) -> Option<&str> {
-        self.0.cause.as_deref()
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.0.cause.as_ref()
     }
 
     /// What the answer says: its status, its body, and when to try again.
@@ -174,7 +192,7 @@ impl ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        Self::internal(error)
+        Self::of_store(&error, &error)
     }
 }
 
@@ -182,7 +200,8 @@ impl From<RoomError> for ApiError {
     fn from(error: RoomError) -> Self {
         let text = error.to_string();
         match error {
-            RoomError::Store(_) | RoomError::Busy | RoomError::Damaged(_) => Self::internal(text),
+            RoomError::Store(error) => Self::of_store(&error, text),
+            RoomError::Busy | RoomError::Damaged(_) => Self::internal(text),
             // What has not the form that the rules can be applied to is no question of rights.
             RoomError::Denied(denied) if denied.kind == DeniedKind::Malformed => {
                 BAD_JSON.with(text)
@@ -250,8 +269,8 @@ impl From<user::Error> for ApiError {
             Error::KeyTooLarge => KEY_TOO_LARGE,
             Error::Limit(_) => UNKNOWN,
             Error::ManagedAccountData => CANNOT_SET,
-            Error::Store(_)
-            | Error::Abandoned
+            Error::Store(error) => return error.clone().into(),
+            Error::Abandoned
             | Error::PasswordHash(_)
             | Error::Room(_)
             | Error::LimitExceeded(_)

@@ -74,10 +74,23 @@ async fn extra_fields() {
 #[tokio::test]
 async fn what_happened_inside_is_not_told() {
     let error = ApiError::from(RoomError::Damaged("room !a:b lost its state".to_owned()));
-    assert!(error.cause().unwrap().contains("!a:b"));
+    assert!(error.cause().unwrap().text.contains("!a:b"));
     let (status, _, body) = answer(error).await;
     assert_eq!(status, 500);
     assert_eq!(body, json!({ "errcode": "M_UNKNOWN", "error": "Internal server error" }));
+}
+
+#[test]
+fn what_the_store_tells_of_itself_is_not_told_by_each_request() {
+    let told = |error: store::Error| {
+        let of_room = ApiError::from(RoomError::from(error.clone()));
+        let of_user = ApiError::from(user::Error::from(error.clone()));
+        let all = [of_room, of_user, ApiError::from(error)];
+        all.map(|error| error.cause().unwrap().is_told)
+    };
+    assert_eq!(told(store::Error::Unavailable("no answer".to_owned())), [true; 3]);
+    assert_eq!(told(store::Error::Full("no room".to_owned())), [true; 3]);
+    assert_eq!(told(store::Error::Statement("no such table".to_owned())), [false; 3]);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use user::Requester;
 use crate::{
     State,
     error::{
-        ApiError, GUEST, INVALID_PARAM, MISSING_TOKEN, NOT_JSON, TIMED_OUT, TOO_LARGE,
+        ApiError, Cause, GUEST, INVALID_PARAM, MISSING_TOKEN, NOT_JSON, TIMED_OUT, TOO_LARGE,
         UNKNOWN_METHOD, UNKNOWN_PATH,
     },
     extract::{Call, seen},
@@ -107,12 +107,12 @@ fn without_route(meters: &Meters, request: &Request, error: ApiError) -> Respons
 async fn answer(served: &Served, state: State, request: Request) -> Response {
     let meters = Arc::clone(state.meters());
     let measured = meters.begin(served.number);
-    let method = request.method().clone();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let outcome = match AssertUnwindSafe(run(served, state, request)).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(panic) => Err(ApiError::internal(format!("panic: {}", text_of(&*panic)))),
     };
-    let response = finish(outcome, &method, served.route.name());
+    let response = finish(outcome, &method, uri.path());
     measured.answered(response.status());
     response
 }
@@ -128,7 +128,12 @@ fn finish(outcome: Outcome, method: &Method, path: &str) -> Response {
         Ok(response) => response,
         Err(error) => {
             if let Some(cause) = error.cause() {
-                tracing::error!(%method, path, cause, "a request failed");
+                let Cause { text: cause, is_told } = cause;
+                if *is_told {
+                    tracing::debug!(%method, path, cause, "a request failed");
+                } else {
+                    tracing::error!(%method, path, cause, "a request failed");
+                }
             }
             reply::error(error)
         }

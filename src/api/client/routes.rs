@@ -140,11 +140,6 @@ impl Route {
         prefixed.chain(self.also.iter().map(|path| (*path).to_owned()))
     }
 
-    /// What the log calls it.
-    pub(crate) fn name(&self) -> &'static str {
-        self.path
-    }
-
     /// Calls the function.
     pub(crate) async fn run(&self, call: Call) -> Outcome {
         (self.function)(call).await
