@@ -351,6 +351,46 @@ fn aliases_are_special_up_to_version_5() {
     }
 }
 
+/// Up to version 2 a redaction is of one's own server's events, or needs the level.
+#[test]
+fn redactions_are_special_up_to_version_2() {
+    for room in all() {
+        let special = room.maker.rules.authorization.special_case_room_redaction;
+        let prev = room.tip.last.clone().unwrap();
+        let redacts = |sender: &'static str, id: &str| {
+            let send =
+                Send { event_type: "m.room.redaction", content: json!({}), ..message(sender) };
+            let redacts = Some(id.try_into().unwrap());
+            let draft = Draft { redacts, ..Maker::draft(send) };
+            let placement = room.maker.placement(&draft, &[&prev], &room.tip.state);
+            let pdu = room.maker.sign(&draft, &placement).into_own().into_pdu();
+            room.maker.check(&pdu, &room.tip.state).is_ok()
+        };
+        assert!(redacts(BOB, "$his:b.example") && redacts(ALICE, "$his:b.example"));
+        assert_eq!(redacts(BOB, "$hers:a.example"), !special);
+    }
+}
+
+/// Up to version 10 the content names the creator, later it is who sends the create event.
+#[test]
+fn who_made_the_room() {
+    for rules in Rules::all() {
+        let mut maker = Maker::new(rules.id);
+        let mut tip = crate::test_room::Tip::default();
+        let other = "@other:a.example";
+        let content = json!({ "room_version": rules.id, "creator": other });
+        let create = state_event(ALICE, "m.room.create", "", content);
+        let create = maker.send(&mut tip, create).unwrap();
+        maker.room_id = Some(create.room_id().to_owned());
+        for (user, is_creator) in
+            [(other, rules.creator_in_content()), (ALICE, !rules.creator_in_content())]
+        {
+            let joined = maker.send(&mut tip.clone(), member(user, user, "join"));
+            assert_eq!(joined.is_ok(), is_creator, "{user} in {}", rules.id);
+        }
+    }
+}
+
 #[test]
 fn authorization_gives_the_denied_event_back() {
     for mut room in all() {
