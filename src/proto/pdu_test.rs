@@ -149,6 +149,12 @@ fn limits() {
     assert_eq!(with("sender", format!("@{}:a", long(252))), None);
     assert_eq!(with("sender", format!("@{}:a", long(253))), Some(FormatError::TooLong("sender")));
     assert_eq!(with("room_id", format!("!{}", long(255))), Some(FormatError::TooLong("room_id")));
+    for field in ["auth_events", "prev_events"] {
+        let named = |length: usize| {
+            parse(rules, |event| event[field] = json!([format!("${}", long(length))])).err()
+        };
+        assert_eq!((named(254), named(255)), (None, Some(FormatError::Invalid(field))));
+    }
     let many = |field: &'static str, count: usize| {
         parse(rules, |event| event[field] = vec!["$x"; count].into()).err()
     };
