@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use ruma::{
     EventId,
-    events::StateEventType,
+    events::{StateEventType, TimelineEventType},
     owned_event_id,
     state_res::{
         auth_types_for_event, check_state_dependent_auth_rules, check_state_independent_auth_rules,
@@ -33,7 +33,7 @@ pub use self::{
 pub fn auth_keys(draft: &Draft, rules: &Rules) -> Result<Vec<(StateEventType, String)>, Denied> {
     let state_key = draft.state_key.as_deref();
     auth_types_for_event(
-        &draft.event_type,
+        &TimelineEventType::from(draft.event_type.as_str()),
         &draft.sender,
         state_key,
         &draft.content,

@@ -9,9 +9,7 @@
 use std::fmt::Write as _;
 
 use base64::Engine;
-use ruma::{
-    EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName, events::TimelineEventType,
-};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -29,8 +27,8 @@ use crate::{
 pub struct Draft {
     /// Who sends it.
     pub sender: OwnedUserId,
-    /// Its type.
-    pub event_type: TimelineEventType,
+    /// Its type, as it is to be written.
+    pub event_type: String,
     /// Its state key, if it is a state event.
     pub state_key: Option<String>,
     /// Its content: a JSON object, in any form.
@@ -116,8 +114,7 @@ impl Draft {
         let mut full = String::with_capacity(self.content.get().len());
         content.write(&mut full);
         let mut redacted = String::new();
-        let event_type = self.event_type.to_string();
-        write_redacted_content(&content, &event_type, &rules.redaction, &mut redacted);
+        write_redacted_content(&content, &self.event_type, &rules.redaction, &mut redacted);
 
         let top_level = redacts.filter(|_| !rules.redacts_in_content());
         let redacts = top_level.map_or(String::new(), |id| format!(",\"redacts\":\"{id}\""));
@@ -191,7 +188,7 @@ impl Pieces {
             write_string(state_key, &mut end);
         }
         end.push_str(",\"type\":");
-        write_string(&draft.event_type.to_string(), &mut end);
+        write_string(&draft.event_type, &mut end);
         end.push('}');
         Ok(Pieces { event_id, until_content, until_hashes, until_redacts, until_signatures, end })
     }

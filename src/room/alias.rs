@@ -3,10 +3,7 @@
 //! Spec: client-server API, "Room Aliases".
 
 use proto::{draft::Draft, number::RoomNumber, size::MAX_ID_BYTES, visibility::HistoryVisibility};
-use ruma::{
-    OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId,
-    events::TimelineEventType,
-};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 use store::{
@@ -119,7 +116,7 @@ impl Rooms {
         let Some(content) = without_alias(&content, alias) else { return Ok(()) };
         let draft = Draft {
             sender: user.to_owned(),
-            event_type: TimelineEventType::RoomCanonicalAlias,
+            event_type: "m.room.canonical_alias".to_owned(),
             state_key: Some(String::new()),
             content: raw(&content)?,
             redacts: None,
@@ -249,8 +246,8 @@ pub(crate) fn check_first_canonical(
 
 /// Checks that every alias that a canonical alias event adds points at the room.
 pub(crate) async fn check_canonical(stage: &Stage<'_>, draft: &Draft) -> Result<(), RoomError> {
-    let is_canonical = draft.state_key.as_deref() == Some("")
-        && draft.event_type.to_string() == "m.room.canonical_alias";
+    let is_canonical =
+        draft.state_key.as_deref() == Some("") && draft.event_type == "m.room.canonical_alias";
     if !is_canonical {
         return Ok(());
     }

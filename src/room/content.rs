@@ -1,7 +1,7 @@
 //! What drafts are made of: contents as raw JSON, and the draft of a member event.
 
 use proto::{draft::Draft, visibility::Membership};
-use ruma::{UserId, events::TimelineEventType};
+use ruma::UserId;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::RoomError;
@@ -16,7 +16,7 @@ pub(crate) fn member_draft(
     content.insert("membership".to_owned(), membership.as_str().into());
     Ok(Draft {
         sender: sender.to_owned(),
-        event_type: TimelineEventType::RoomMember,
+        event_type: "m.room.member".to_owned(),
         state_key: Some(target.to_string()),
         content: raw(&content)?,
         redacts: None,

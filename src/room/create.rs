@@ -177,8 +177,8 @@ impl Rooms {
     ) -> Result<(RoomNumber, Vec<Promise>), RoomError> {
         let (number, room) = self.inner.promise_room(room_id).await?;
         let drafts = plan.recipe.drafts.iter();
-        let pairs = drafts
-            .filter_map(|draft| Some((draft.event_type.to_string(), draft.state_key.clone()?)));
+        let pairs =
+            drafts.filter_map(|draft| Some((draft.event_type.clone(), draft.state_key.clone()?)));
         let keys = self.inner.promise_keys(&pairs.collect::<Vec<_>>()).await?;
         let promises = std::iter::once(room).chain(keys.into_iter().filter_map(|key| key.promise));
         Ok((number, promises.collect()))

@@ -13,10 +13,7 @@ use proto::{
     rules::Rules,
     size::MAX_DEPTH,
 };
-use ruma::{
-    ServerName, UserId,
-    events::{StateEventType, TimelineEventType},
-};
+use ruma::{ServerName, UserId, events::StateEventType};
 use store::{numbers::CREATE, room::event::Body};
 
 use crate::{RoomError, RoomView, acl, keys::Pair, rooms::Inner, stage::Stage};
@@ -54,7 +51,7 @@ pub(crate) async fn complete(
 /// Checks that an invitation can reach whom it invites. Into a room that is closed to another
 /// server the authorization rules let one pass, and then keep out whoever accepts it.
 fn check_reach(inner: &Inner, view: &RoomView, draft: &Draft) -> Result<(), RoomError> {
-    if draft.event_type != TimelineEventType::RoomMember {
+    if draft.event_type != "m.room.member" {
         return Ok(());
     }
     let target = draft.state_key.as_deref().and_then(|key| <&UserId>::try_from(key).ok());
@@ -75,8 +72,7 @@ fn check_reach(inner: &Inner, view: &RoomView, draft: &Draft) -> Result<(), Room
 
 /// Checks that nobody shuts this server out of a room by mistake: nobody here could take that back.
 fn check_own_access(draft: &Draft, server: &ServerName) -> Result<(), RoomError> {
-    let is_acl = draft.event_type == TimelineEventType::RoomServerAcl
-        && draft.state_key.as_deref() == Some("");
+    let is_acl = draft.event_type == "m.room.server_acl" && draft.state_key.as_deref() == Some("");
     if is_acl && acl::denies(draft.content.get(), server) {
         let reason = "this access control list would keep out the server that sets it";
         return Err(RoomError::InvalidParam(reason.to_owned()));

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, number::Position};
-use ruma::{OwnedEventId, OwnedRoomId, RoomId, events::TimelineEventType};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use store::room::{
     event::{Body, Event, Outcome},
     txns::{self, TxnHash},
@@ -77,7 +77,7 @@ struct SubmitOne<'s> {
 impl Work for SubmitOne<'_> {
     async fn run(&self, stage: &mut Stage<'_>) -> Result<OwnedEventId, RoomError> {
         let draft = &self.submission.draft;
-        if draft.event_type == TimelineEventType::RoomCreate {
+        if draft.event_type == "m.room.create" {
             // Where it is to give the room its id, it does not even have the form of one.
             return Err(RoomError::Forbidden("the room is created already"));
         }
@@ -102,7 +102,7 @@ impl Rooms {
             return Err(RoomError::Forbidden("the sender is not a user of this server"));
         }
         let is_state = submission.draft.state_key.is_some();
-        if is_state && submission.draft.event_type == TimelineEventType::RoomRedaction {
+        if is_state && submission.draft.event_type == "m.room.redaction" {
             // It would redact as any other does, and nobody would have asked whether the sender
             // may.
             return Err(RoomError::Forbidden("a redaction is no state"));
@@ -133,9 +133,7 @@ impl Rooms {
     }
 
     async fn submit_new(&self, submission: Submission) -> Result<Submitted, RoomError> {
-        if submission.draft.event_type == TimelineEventType::RoomMember
-            && submission.draft.state_key.is_some()
-        {
+        if submission.draft.event_type == "m.room.member" && submission.draft.state_key.is_some() {
             return self.submit_member(submission).await;
         }
         let room = self.known(&submission.room_id).await?;
@@ -250,7 +248,7 @@ impl Stage<'_> {
         draft: &Draft,
     ) -> Result<Option<OwnedEventId>, RoomError> {
         let Some(state_key) = &draft.state_key else { return Ok(None) };
-        let pair = (draft.event_type.to_string(), state_key.clone());
+        let pair = (draft.event_type.clone(), state_key.clone());
         // A new key is promised here already, so that it is looked for once.
         let Some(key) = self.inner.promise_keys(&[pair]).await?.pop() else { return Ok(None) };
         self.hold(key.promise);

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use proto::{draft::Draft, rules::Rules, visibility::Membership};
 use ruma::{
     OwnedRoomAliasId, OwnedUserId, RoomVersionId, UserId,
-    api::client::room::create_room::v3::RoomPreset, events::TimelineEventType,
+    api::client::room::create_room::v3::RoomPreset,
 };
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -76,8 +76,7 @@ impl Recipe {
     /// Everybody whom it invites.
     pub(crate) fn invited(&self) -> Vec<OwnedUserId> {
         let members = self.drafts.iter().filter(|draft| {
-            draft.event_type == TimelineEventType::RoomMember
-                && membership_of(draft) == Some(Membership::Invite)
+            draft.event_type == "m.room.member" && membership_of(draft) == Some(Membership::Invite)
         });
         // What is no user is refused by the authorization rules.
         members.filter_map(|draft| UserId::parse(draft.state_key.as_deref()?).ok()).collect()
@@ -158,7 +157,7 @@ pub(crate) fn recipe(
 pub(crate) fn state_draft(sender: &UserId, event_type: &str, content: Box<RawValue>) -> Draft {
     Draft {
         sender: sender.to_owned(),
-        event_type: TimelineEventType::from(event_type),
+        event_type: event_type.to_owned(),
         state_key: Some(String::new()),
         content,
         redacts: None,
@@ -283,7 +282,7 @@ impl Drafts<'_> {
             }
             self.list.push(Draft {
                 sender: self.creator.to_owned(),
-                event_type: TimelineEventType::from(state.event_type.as_str()),
+                event_type: state.event_type.clone(),
                 state_key: Some(state.state_key.clone()),
                 content: state.content.clone(),
                 redacts: None,

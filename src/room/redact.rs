@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, pdu::Pdu, power::Level, redact::may_apply};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId, events::TimelineEventType};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use serde_json::{Map, Value};
 use store::room::{event::Event, events};
 
@@ -54,7 +54,7 @@ impl Rooms {
         }
         let draft = Draft {
             sender: request.sender,
-            event_type: TimelineEventType::RoomRedaction,
+            event_type: "m.room.redaction".to_owned(),
             state_key: None,
             content: raw(&content)?,
             redacts: Some(request.event_id),

@@ -5,9 +5,7 @@
 use std::sync::Arc;
 
 use proto::{draft::Draft, power::Level, rules::Rules, visibility::Membership};
-use ruma::{
-    OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, events::TimelineEventType,
-};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId};
 use serde_json::{Map, Value, json};
 use store::{
     numbers::{CANONICAL_ALIAS, CREATE, POWER_LEVELS, TOMBSTONE},
@@ -278,13 +276,13 @@ impl Rooms {
         let state: Vec<Arc<Event>> = read.await?;
         let copied = state.iter().filter(|event| {
             let pdu = event.pdu();
-            let kind = pdu.event_type().to_string();
-            let fixed = COPIED.contains(&kind.as_str()) && pdu.state_key() == Some("");
+            let kind = pdu.type_str();
+            let fixed = COPIED.contains(&kind) && pdu.state_key() == Some("");
             fixed || (kind == SPACE_CHILD && pdu.content() != "{}")
         });
         let draft = |event: &Arc<Event>| Draft {
             sender: request.sender.clone(),
-            event_type: TimelineEventType::from(event.pdu().event_type().to_string()),
+            event_type: event.pdu().type_str().to_owned(),
             state_key: event.pdu().state_key().map(str::to_owned),
             content: event.pdu().content_raw().to_owned(),
             redacts: None,

@@ -10,10 +10,7 @@ use room::{
 };
 use ruma::{
     api::client::room::create_room::v3::RoomPreset,
-    events::{
-        TimelineEventType,
-        receipt::{ReceiptThread, ReceiptType},
-    },
+    events::receipt::{ReceiptThread, ReceiptType},
 };
 use serde_json::{Value, json, value::to_raw_value};
 use store::testing::for_each_engine;
@@ -60,7 +57,7 @@ async fn join(rooms: &Rooms, user: &UserId, room: &RoomId) {
 async fn say(rooms: &Rooms, user: &UserId, room: &RoomId, content: Value) -> OwnedEventId {
     let draft = Draft {
         sender: user.to_owned(),
-        event_type: TimelineEventType::RoomMessage,
+        event_type: "m.room.message".to_owned(),
         state_key: None,
         content: to_raw_value(&content).unwrap(),
         redacts: None,

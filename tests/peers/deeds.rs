@@ -6,10 +6,7 @@ use room::{
     create::CreateRoom,
     membership::{OtherMembership, OwnMembership},
 };
-use ruma::{
-    OwnedRoomId, OwnedServerName, UserId, api::client::room::create_room::v3::RoomPreset,
-    events::TimelineEventType,
-};
+use ruma::{OwnedRoomId, OwnedServerName, UserId, api::client::room::create_room::v3::RoomPreset};
 use serde_json::{Value, value::to_raw_value};
 
 /// The rooms of one server, for deeds in one of them.
@@ -46,7 +43,7 @@ impl Deeds<'_> {
     ) -> Result<Submitted, RoomError> {
         let draft = Draft {
             sender: sender.to_owned(),
-            event_type: TimelineEventType::from(event_type),
+            event_type: event_type.to_owned(),
             state_key: state_key.map(str::to_owned),
             content: to_raw_value(&content).unwrap(),
             redacts: None,

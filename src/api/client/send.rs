@@ -3,7 +3,7 @@
 //! Spec: client-server API, "Sending events to a room".
 
 use room::{Draft, Submission, TxnKey, redact::RedactRequest};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, events::TimelineEventType};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -78,8 +78,7 @@ pub(crate) async fn send(call: Call) -> Outcome {
     let content = call.content()?;
     let event_type = call.text("eventType")?;
     let txn = txn_key(&call, format!("send/{event_type}"))?;
-    let event_type = TimelineEventType::from(event_type);
-    if event_type == TimelineEventType::RoomRedaction {
+    if event_type == "m.room.redaction" {
         let event_id = send_redaction(&call, room_id, None, txn).await?;
         return sent(&call, &event_id).await;
     }
@@ -93,9 +92,9 @@ pub(crate) async fn send(call: Call) -> Outcome {
 pub(crate) async fn state(call: Call) -> Outcome {
     let room_id: OwnedRoomId = call.id("roomId")?;
     let mut content = call.content()?;
-    let event_type = TimelineEventType::from(call.text("eventType")?);
+    let event_type = call.text("eventType")?;
     let state_key = call.find_text("stateKey").unwrap_or_default().to_owned();
-    if event_type == TimelineEventType::RoomMember {
+    if event_type == "m.room.member" {
         check_member_event(&call, &room_id).await?;
         content = member_content(&call, &room_id, &state_key).await?;
     }
@@ -108,10 +107,10 @@ pub(crate) async fn state(call: Call) -> Outcome {
 
 fn draft(
     call: &Call,
-    event_type: TimelineEventType,
+    event_type: &str,
     state_key: Option<String>,
     content: Box<RawValue>,
 ) -> Result<Draft, ApiError> {
     let sender = call.user_id()?.to_owned();
-    Ok(Draft { sender, event_type, state_key, content, redacts: None })
+    Ok(Draft { sender, event_type: event_type.to_owned(), state_key, content, redacts: None })
 }

@@ -20,7 +20,6 @@ use ruma::{
     EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId,
     ServerName, UserId,
     api::client::room::create_room::v3::RoomPreset,
-    events::TimelineEventType,
     serde::{Base64, base64::Standard},
 };
 use serde_json::{
@@ -111,7 +110,7 @@ impl Forger {
         let stage = Stage::new(&self.world.rooms.inner, &room.0, &tip);
         let draft = Draft {
             sender: user_id(sender),
-            event_type: TimelineEventType::from(event_type),
+            event_type: event_type.to_owned(),
             state_key: state_key.map(str::to_owned),
             content: to_raw_value(&content).unwrap(),
             redacts: None,

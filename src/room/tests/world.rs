@@ -3,7 +3,7 @@
 use proto::{draft::Draft, rules::Rules};
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId,
-    api::client::room::create_room::v3::RoomPreset, events::TimelineEventType,
+    api::client::room::create_room::v3::RoomPreset,
 };
 use serde_json::{Value, json, value::to_raw_value};
 use store::{Store, testing::for_each_engine};
@@ -83,7 +83,7 @@ impl World {
     ) -> Result<Submitted, RoomError> {
         let draft = Draft {
             sender: sender.to_owned(),
-            event_type: TimelineEventType::from(event_type),
+            event_type: event_type.to_owned(),
             state_key: state_key.map(str::to_owned),
             content: to_raw_value(&content).unwrap(),
             redacts: None,

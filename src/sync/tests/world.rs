@@ -13,7 +13,7 @@ use room::{
 };
 use ruma::{
     OwnedEventId, OwnedRoomId, RoomId, UserId, api::client::room::create_room::v3::RoomPreset,
-    events::TimelineEventType, presence::PresenceState,
+    presence::PresenceState,
 };
 use serde_json::{Value, json, value::to_raw_value};
 use store::{
@@ -242,7 +242,7 @@ impl Client {
     ) -> Submitted {
         let draft = Draft {
             sender: self.id().to_owned(),
-            event_type: TimelineEventType::from(event_type),
+            event_type: event_type.to_owned(),
             state_key: state_key.map(str::to_owned),
             content: to_raw_value(&content).unwrap(),
             redacts: None,

@@ -51,6 +51,38 @@ async fn a_redaction_may_be_sent_as_an_event() {
 }
 
 #[tokio::test]
+async fn a_type_stays_as_it_was_written() {
+    // A library may take one of these names for the other.
+    const TYPES: [&str; 6] = [
+        "m.call.sdp_stream_metadata_changed",
+        "org.matrix.call.sdp_stream_metadata_changed",
+        "m.audio",
+        "org.matrix.msc1767.audio",
+        "m.call.member",
+        "org.matrix.msc3401.call.member",
+    ];
+    each_world(async |world: World| {
+        let alice = world.register("alice").await;
+        let made = json!({ "initial_state": [{ "type": "m.beacon_info", "content": { "a": 1 } }] });
+        let room = text(&alice.post("createRoom", &made).await.ok()["room_id"]);
+        assert_eq!(alice.get(&format!("rooms/{room}/state/m.beacon_info")).await.ok()["a"], 1);
+        for event_type in TYPES {
+            let content = json!({ "as": event_type });
+            let sent = format!("rooms/{room}/send/{event_type}/{event_type}");
+            let sent = text(&alice.put(&sent, &content).await.ok()["event_id"]);
+            let event = alice.get(&format!("rooms/{room}/event/{}", escape(&sent))).await.ok();
+            assert_eq!(event["type"], event_type);
+            alice.put(&format!("rooms/{room}/state/{event_type}"), &content).await.ok();
+        }
+        for event_type in TYPES {
+            let state = alice.get(&format!("rooms/{room}/state/{event_type}")).await.ok();
+            assert_eq!(state, json!({ "as": event_type }));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn state_with_and_without_a_key() {
     each_world(async |world: World| {
         let alice = world.register("alice").await;
