@@ -9,122 +9,22 @@ leads to every event after it, in the room's order, once.
 """
 import argparse
 import asyncio
-import hashlib
-import hmac
 import json
-import os
 import pathlib
-import pwd
 import random
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 
 import aiohttp
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from served import Server, open_database, quote  # noqa: E402
+
 WRITERS = 6
-START_TIMEOUT_S = 60
-SECRET = "durability"
 RECONNECT_S = 60
-
-
-def quote(text):
-    return urllib.parse.quote(text, safe="")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Postgres:
-    """A cluster of its own in a temporary directory, with a unix socket only, run by an ordinary user."""
-
-    def __init__(self, folder):
-        binaries = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-        if not binaries:
-            raise SystemExit("PostgreSQL's programs are missing: apt-get install postgresql")
-        self.bin, self.data, self.folder = binaries[-1], folder / "data", folder
-        self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-        if os.getuid() == 0:
-            shutil.chown(folder, self.user)
-        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "matrix", "-E", "UTF8", "--locale=C")
-        self.start()
-        self.run("createdb", "-h", folder, "-U", "matrix", "matrix")
-
-    def run(self, program, *words):
-        prefix = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
-        command = (prefix if os.getuid() == 0 else []) + [self.bin / program, *words]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def start(self):
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder}"
-        log = self.folder / "log"
-        self.run("pg_ctl", "-D", self.data, "-l", log, "-o", options, "-w", "-s", "start")
-
-    def stop(self, mode):
-        self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-s", "stop")
-
-    def url(self):
-        return f"postgresql:///matrix?host={self.folder}&user=matrix"
-
-
-class Server:
-    def __init__(self, binary, folder, database):
-        self.binary, self.folder, self.port = binary, folder, free_port()
-        self.base, self.process = f"http://127.0.0.1:{self.port}", None
-        secret = folder / "registration-shared-secret"
-        secret.write_text(SECRET)
-        secret.chmod(0o600)
-        self.config = folder / "homeserver.toml"
-        self.config.write_text(
-            f"""server_name = "localhost"
-report_stats = false
-state_directory = "{folder}"
-
-[[listeners]]
-bind = ["127.0.0.1:{self.port}"]
-resources = ["client"]
-
-[database]
-url = "{database}"
-
-[registration]
-shared_secret_file = "{secret}"
-
-[rate_limits]
-enabled = false
-
-"""
-        )
-
-    async def start(self, session):
-        with open(self.folder / "server.log", "ab") as log:
-            command = [self.binary, "serve", "--config", str(self.config)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                async with session.get(f"{self.base}/health") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.02)
-        log = (self.folder / "server.log").read_text()[-4000:]
-        raise SystemExit(f"the server did not start:\n{log}")
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
 
 class Writer:
@@ -224,24 +124,13 @@ class Trial:
     def __init__(self, options, session, folder):
         self.options, self.session, self.folder = options, session, folder
         self.random = random.Random(options.seed)
-        self.postgres = None
-        if options.engine == "postgresql":
-            (folder / "postgresql").mkdir()
-            self.postgres = Postgres(folder / "postgresql")
-        database = self.postgres.url() if self.postgres else f"sqlite://{folder}/homeserver.db"
+        database, self.postgres = open_database(options.engine, folder)
         self.server = Server(options.binary, folder, database)
         self.writers, self.room = [], None
 
     async def register(self, name):
-        url = f"{self.server.base}/_synapse/admin/v1/register"
-        async with self.session.get(url) as answer:
-            nonce = (await answer.json())["nonce"]
-        text = "\0".join([nonce, name, "durability-password", "notadmin"]).encode()
-        mac = hmac.new(SECRET.encode(), text, hashlib.sha1).hexdigest()
-        body = {"nonce": nonce, "username": name, "password": "durability-password", "admin": False, "mac": mac}
-        async with self.session.post(url, json=body) as answer:
-            reply = await answer.json()
-            return Writer(self.session, self.server.base, reply["user_id"], reply["access_token"])
+        reply = await self.server.register(self.session, name)
+        return Writer(self.session, self.server.base, reply["user_id"], reply["access_token"])
 
     async def prepare(self):
         await self.server.start(self.session)
@@ -299,7 +188,7 @@ class Trial:
             raise SystemExit(f"/sync from before the kill told {len(seen)} of {len(history) - before} events")
 
     def stop(self):
-        if self.server.process and self.server.process.poll() is None:
+        if self.server.is_running():
             self.server.kill()
         if self.postgres:
             self.postgres.stop("immediate")
