@@ -12,14 +12,20 @@ use std::sync::{Arc, LazyLock};
 
 use ruma::{
     EventId,
-    events::{StateEventType, TimelineEventType},
+    events::StateEventType,
     owned_event_id,
     state_res::{
         auth_types_for_event, check_state_dependent_auth_rules, check_state_independent_auth_rules,
     },
 };
 
-use crate::{draft::Draft, pdu::Pdu, rules::Rules, verify::VerifiedPdu, visibility::Membership};
+use crate::{
+    draft::Draft,
+    pdu::{Pdu, timeline_type},
+    rules::Rules,
+    verify::VerifiedPdu,
+    visibility::Membership,
+};
 
 mod denied;
 mod known;
@@ -33,7 +39,7 @@ pub use self::{
 pub fn auth_keys(draft: &Draft, rules: &Rules) -> Result<Vec<(StateEventType, String)>, Denied> {
     let state_key = draft.state_key.as_deref();
     auth_types_for_event(
-        &TimelineEventType::from(draft.event_type.as_str()),
+        &timeline_type(&draft.event_type),
         &draft.sender,
         state_key,
         &draft.content,
@@ -203,6 +209,9 @@ pub fn check_against_auth_events(
     })
 }
 
+#[cfg(test)]
+#[path = "auth/levels_test.rs"]
+mod levels_tests;
 #[cfg(test)]
 #[path = "auth/member_test.rs"]
 mod member_tests;

@@ -23,9 +23,11 @@ use crate::{
 };
 
 mod format;
+mod named;
 
 use self::format::Fields;
 pub use self::format::FormatError;
+pub(crate) use self::named::timeline_type;
 
 /// An event. See the module.
 #[derive(Clone)]
@@ -110,7 +112,7 @@ impl Pdu {
             None => RoomId::parse(format!("!{}", &event_id.as_str()[1..]))
                 .map_err(|_| FormatError::Invalid("room_id"))?,
         };
-        let timeline_type = fields.timeline_type();
+        let timeline_type = timeline_type(&fields.event_type);
         Ok(Pdu {
             rules,
             json: json.into(),
@@ -156,8 +158,8 @@ impl Pdu {
         &self.fields.sender
     }
 
-    /// Its type.
-    pub fn event_type(&self) -> &TimelineEventType {
+    /// Its type as the authorization rules are given it: see [`timeline_type`].
+    pub(crate) fn event_type(&self) -> &TimelineEventType {
         &self.timeline_type
     }
 
@@ -298,7 +300,8 @@ impl std::fmt::Debug for Pdu {
     }
 }
 
-/// The event as ruma-state-res looks at it; the content is [`Pdu::auth_content`].
+/// The event as ruma-state-res looks at it; the content is [`Pdu::auth_content`], with the types
+/// that it names as [`timeline_type`] has them.
 impl Event for Pdu {
     type Id = OwnedEventId;
 
@@ -324,7 +327,7 @@ impl Event for Pdu {
     }
 
     fn content(&self) -> &RawValue {
-        self.auth_content()
+        self.fields.named_content.as_deref().map_or_else(|| self.auth_content(), raw)
     }
 
     fn state_key(&self) -> Option<&str> {

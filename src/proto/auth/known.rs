@@ -43,7 +43,7 @@ impl Event for Known {
     }
 
     fn content(&self) -> &RawValue {
-        self.pdu.auth_content()
+        Event::content(&*self.pdu)
     }
 
     fn state_key(&self) -> Option<&str> {

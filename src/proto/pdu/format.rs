@@ -4,10 +4,9 @@
 
 use std::borrow::Cow;
 
-use ruma::{
-    EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, events::TimelineEventType,
-};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
+use super::named;
 use crate::{
     json::{JsonError, Object, Value},
     rules::Rules,
@@ -53,6 +52,8 @@ pub(super) struct Fields {
     pub membership: Option<Membership>,
     /// The content as the authorization rules see it, where that is not its own text.
     pub tame_content: Option<Box<str>>,
+    /// The content as ruma sees it, where that is neither of them.
+    pub named_content: Option<Box<str>>,
 }
 
 impl Fields {
@@ -82,12 +83,9 @@ impl Fields {
             redacts: redacts(event, content, &event_type, rules),
             membership: membership(content, &event_type),
             tame_content: tame(event.get("content")),
+            named_content: named::content(content, &event_type),
             event_type,
         })
-    }
-
-    pub(super) fn timeline_type(&self) -> TimelineEventType {
-        TimelineEventType::from(&*self.event_type)
     }
 }
 
