@@ -43,3 +43,30 @@ fn who_may_redact_what() {
         assert!(powers.reaches(user(ALICE), Level::Redact));
     }
 }
+
+/// That nobody reaches into another room, whatever power they have in theirs.
+#[test]
+fn what_is_of_another_room_is_not_redacted() {
+    for rules in Rules::all() {
+        let mut here = Maker::new(rules.id);
+        let tip = here.room();
+        let mut there = Maker::new(rules.id);
+        there.room_id = there.room_id.map(|_| "!other:a.example".try_into().unwrap());
+        there.time += 1;
+        let mut other = there.room();
+        let target = there.send(&mut other, message(ALICE)).unwrap();
+        let send = Send { event_type: "m.room.redaction", content: json!({}), ..message(ALICE) };
+        let draft = crate::draft::Draft {
+            redacts: Some(target.event_id().to_owned()),
+            ..Maker::draft(send)
+        };
+        let applies = |maker: &Maker, tip: &crate::test_room::Tip| {
+            let create = tip.get("m.room.create", "").unwrap();
+            let powers = Powers::of(create, tip.get("m.room.power_levels", "").map(|pdu| &**pdu));
+            let redaction = maker.sign(&draft, &maker.placement(&draft, &[], &tip.state));
+            may_apply(redaction.pdu(), &target, &powers)
+        };
+        assert!(applies(&there, &other));
+        assert!(!applies(&here, &tip), "version {}", rules.id);
+    }
+}

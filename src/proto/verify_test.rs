@@ -146,6 +146,27 @@ fn a_wrong_content_hash_redacts() {
     }
 }
 
+/// Servers put into `unsigned` what they like.
+#[test]
+fn what_is_unsigned_is_in_no_hash() {
+    for rules in Rules::all() {
+        let text = foreign(rules, |_| {});
+        let more = text.replacen('{', r#"{"unsigned":{"age":1},"#, 1);
+        let plain = parse_object(&text, rules.json).unwrap();
+        let object = parse_object(&more, rules.json).unwrap();
+        assert!(object.get("unsigned").is_some());
+        assert!(content_hash_matches(&object, rules), "version {}", rules.id);
+        let reference = crate::hash::reference_hash(&object, rules);
+        assert_eq!(reference, crate::hash::reference_hash(&plain, rules));
+        let [plain, more] = [text, more].map(|text| {
+            let signed = SignedPdu::parse(&text, rules).unwrap();
+            verify(signed, &OneKey(key().verify_key())).unwrap()
+        });
+        assert!(!more.was_redacted());
+        assert_eq!(more.pdu().event_id(), plain.pdu().event_id());
+    }
+}
+
 #[test]
 fn a_broken_signature_drops() {
     let keys = OneKey(key().verify_key());

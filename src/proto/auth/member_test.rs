@@ -77,6 +77,26 @@ fn an_additional_creator_of_version_12_is_above_all_levels() {
 }
 
 #[test]
+fn only_who_is_joined_sends() {
+    for mut room in all() {
+        room.powers(json!({ "users": { DAVE: 50 } }));
+        room.must(member(ALICE, DAVE, "invite"));
+        let topic = |sender| state_event(sender, "m.room.topic", "", json!({ "topic": "t" }));
+        assert_eq!(room.denied(message(DAVE)), Some(DeniedKind::NotJoined));
+        assert_eq!(room.denied(topic(DAVE)), Some(DeniedKind::NotJoined));
+        room.must(member(DAVE, DAVE, "join"));
+        assert_eq!(room.denied(topic(DAVE)), None);
+        room.must(member(DAVE, DAVE, "leave"));
+        assert_eq!(room.denied(message(DAVE)), Some(DeniedKind::NotJoined));
+        if room.maker.rules.knocking() {
+            room.join_rule(json!({ "join_rule": "knock" }));
+            room.must(member(DAVE, DAVE, "knock"));
+            assert_eq!(room.denied(topic(DAVE)), Some(DeniedKind::NotJoined));
+        }
+    }
+}
+
+#[test]
 fn public_and_invite_only_rooms() {
     for mut room in all() {
         assert_eq!(room.denied(member(DAVE, DAVE, "join")), None);
@@ -346,5 +366,33 @@ fn third_party_invites_need_a_signature_of_the_named_key() {
         let content = json!({ "membership": "invite", "third_party_invite": third });
         let invite = state_event(ALICE, "m.room.member", DAVE, content);
         assert_eq!(room.denied(invite), Some(DeniedKind::Banned));
+    }
+}
+
+/// The list beside `public_key`, with it and without it.
+#[test]
+fn third_party_invites_may_name_several_keys() {
+    let key = crate::signing::SigningKey::parse(crate::test_room::SEED_LINE).unwrap();
+    let other = crate::signing::SigningKey::generate(&crate::test_room::Counting::new());
+    let signed = json!({ "mxid": DAVE, "token": "token" }).to_string();
+    let id = ruma::server_name!("id.example");
+    let signed = crate::signing::sign_object(&signed, id, &key).unwrap();
+    let signed: Json = serde_json::from_str(&signed).unwrap();
+    let (key, other) = (key.public_key(), other.public_key());
+    for mut room in all() {
+        for (keys, is_named) in [
+            (json!({ "public_key": other, "public_keys": [{ "public_key": key }] }), true),
+            (json!({ "public_keys": [{ "public_key": other }, { "public_key": key }] }), true),
+            (json!({ "public_key": key, "public_keys": [{ "public_key": other }] }), true),
+            (json!({ "public_key": other, "public_keys": [{ "public_key": other }] }), false),
+            (json!({}), false),
+        ] {
+            room.must(state_event(ALICE, "m.room.third_party_invite", "token", keys.clone()));
+            let third = json!({ "display_name": "d", "signed": signed });
+            let content = json!({ "membership": "invite", "third_party_invite": third });
+            let invite = state_event(ALICE, "m.room.member", DAVE, content);
+            let expected = if is_named { None } else { Some(DeniedKind::Other) };
+            assert_eq!(room.denied(invite), expected, "{keys}");
+        }
     }
 }

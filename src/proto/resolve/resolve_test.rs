@@ -334,6 +334,56 @@ fn creators_order_before_every_level() {
     assert_eq!(rules.event_id(), bobs.event_id());
 }
 
+/// What has the type of a power event under another state key is none: of two the later one stands,
+/// whoever has more power.
+#[test]
+fn a_power_event_has_no_state_key() {
+    for version in versions() {
+        for kind in ["m.room.power_levels", "m.room.join_rules"] {
+            let mut forked = Forked::new(version);
+            let mut tip = forked.tips[0].clone();
+            let mut levels = json!({ "users": { BOB: 50 }, "join_rule": "public" });
+            if version != "12" {
+                levels["users"][ALICE] = 100.into();
+            }
+            let sent = state_event(ALICE, "m.room.power_levels", "", levels.clone());
+            on(&mut forked, &mut tip, sent);
+            let (mut here, mut there) = (tip.clone(), tip);
+            on(&mut forked, &mut here, state_event(BOB, kind, "x", levels.clone()));
+            let later = on(&mut forked, &mut there, state_event(ALICE, kind, "x", levels));
+            let state = resolved(&mut forked, &[&here, &there]);
+            let stands = &state[&(kind.to_owned(), "x".to_owned())];
+            assert_eq!(stands.event_id(), later.event_id(), "{kind} in {version}");
+        }
+    }
+}
+
+/// A create event is a power event, so that none comes in after what goes by another one.
+#[test]
+fn of_two_create_events_the_later_one_stands() {
+    for version in versions().filter(|version| *version != "12") {
+        let mut forked = Forked::new(version);
+        let (mut here, mut there) = (forked.tips[0].clone(), forked.tips[0].clone());
+        let key = ("m.room.create".to_owned(), String::new());
+        let content = serde_json::from_str(here.state[&key].content()).unwrap();
+        let levels = forked.tips[0].get("m.room.power_levels", "").unwrap();
+        let mut levels: Value = serde_json::from_str(levels.content()).unwrap();
+        levels["ban"] = 40.into();
+        on(&mut forked, &mut here, state_event(ALICE, "m.room.power_levels", "", levels));
+        forked.maker.time = 1;
+        let send = state_event(ALICE, "m.room.create", "", content);
+        let earlier = forked.maker.make(send, &[], &State::new());
+        forked.memory.add(&earlier);
+        there.state.insert(key.clone(), earlier);
+        // Not compared with ruma: its power of who sends a create event is that of the creator whom
+        // it has met first, in no order.
+        let states = [&here, &there].map(|tip| forked.memory.state(tip.state.values()));
+        let state = resolve(forked.maker.rules, &states, &mut forked.memory).unwrap();
+        let state = forked.by_number(&state);
+        assert_eq!(state[&key].event_id(), here.state[&key].event_id(), "version {version}");
+    }
+}
+
 /// Rejected events allow nothing, be they in the state or among an event's own auth events.
 #[test]
 fn by_rejected_power_levels_nobody_has_power() {

@@ -170,6 +170,24 @@ fn nothing_comes_after_the_first_that_is_not_allowed() {
     assert_eq!(at(&state, "m.room.power_levels", "").event_id(), demoted.event_id());
 }
 
+/// Power levels under another state key are as any other state: the deepest that is allowed wins.
+#[test]
+fn power_levels_have_no_state_key() {
+    let mut room = Room::new();
+    let mut base = room.branch(0);
+    room.send(&mut base, powers(50));
+    room.base = base;
+    let mut tips = [room.branch(0), room.branch(2), room.branch(4)];
+    room.send(&mut tips[0], powers(0));
+    let users = json!({ "users": { ALICE: 100, BOB: 0 } });
+    for (tip, sender) in tips.iter_mut().zip([ALICE, BOB, ALICE]) {
+        room.send(tip, state_event(sender, "m.room.power_levels", "x", users.clone()));
+    }
+    let state = room.resolve(&tips.iter().collect::<Vec<_>>());
+    let deepest = tips[2].last.as_ref().unwrap();
+    assert_eq!(at(&state, "m.room.power_levels", "x").event_id(), deepest.event_id());
+}
+
 #[test]
 fn who_comes_in_by_a_rule_that_is_in_conflict_stays() {
     let mut room = Room::new();
