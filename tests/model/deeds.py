@@ -186,7 +186,8 @@ async def set_presence(deed):
 
 
 async def upgrade(deed):
-    version = str(deed.draw.randint(6, LAST_VERSION))
+    # The join rules go along, and where knocking is unknown they would let nobody even change their name.
+    version = str(deed.draw.randint(FIRST_VERSION_WITH_KNOCKS, LAST_VERSION))
     if len(deed.world.rooms) < MOST_ROOMS:
         await deed.do("POST", f"{deed.path}/upgrade", deed.world.admin(), {"new_version": version})
 

@@ -62,11 +62,13 @@ class Reader:
     def __init__(self, world, user, room):
         self.world, self.user, self.room, self.token = world, user, room, user.token()
         self.path = f"/rooms/{quote(room.id)}"
-        end, stay, self.membership = room.length(), room.last_stay(user.id), room.membership(user.id)
+        end, self.membership = room.length(), room.membership(user.id)
         self.has_forgotten, self.is_joined = user.id in room.forgotten, self.membership == "join"
-        is_inside = (self.is_joined or stay is not None) and not self.has_forgotten
-        self.is_inside, is_open = is_inside, room.visibility(end - 1) == "world_readable"
-        self.may_read = is_inside or is_open
+        # Who has forgotten the room is a stranger to it, also as to where history ends.
+        stay = None if self.has_forgotten else room.last_stay(user.id)
+        self.is_inside = self.is_joined or stay is not None
+        is_open = room.visibility(end - 1) == "world_readable"
+        self.may_read = self.is_inside or is_open
         # The position of the last event that history, state and members go up to.
         self.last = end - 1 if self.is_joined or is_open or stay is None else stay
         self.seen = [p for p in range(end) if room.sees(user.id, p, self.has_forgotten)]
