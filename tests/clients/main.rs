@@ -1,5 +1,6 @@
 //! Real clients: two people chat through matrix-nio and through matrix-js-sdk, on both engines. `tests/clients/install`
-//! installs the clients.
+//! installs the clients. With their Python, small runs of the programs that kill the server and that compare what it
+//! tells with a model.
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
@@ -87,14 +88,21 @@ async fn matrix_js_sdk_on_postgresql() {
     js(postgresql()).await;
 }
 
+/// Runs a program that starts the server itself.
+async fn drive(program: &str, options: &[&str]) {
+    let mut command = Command::new(folder().join("venv/bin/python"));
+    command.arg(script(program)).arg("--binary").arg(find_binary()).args(options);
+    let output = run(&mut command).await;
+    let found = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{found}\n{said}", output.status);
+}
+
 /// A few rounds of what is run in hundreds by hand: the server, or `PostgreSQL` under it, is killed under six.
 async fn kill(engine: &str, victim: &str, rounds: u32) {
-    let mut command = Command::new(folder().join("venv/bin/python"));
-    command.arg(script("durability/kill.py")).arg("--binary").arg(find_binary());
-    command.args(["--engine", engine, "--victim", victim, "--rounds", &rounds.to_string()]);
-    let output = run(&mut command).await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{said}", output.status);
+    let rounds = rounds.to_string();
+    drive("durability/kill.py", &["--engine", engine, "--victim", victim, "--rounds", &rounds])
+        .await;
 }
 
 #[tokio::test]
@@ -110,4 +118,19 @@ async fn killed_server_keeps_what_it_acknowledged_on_postgresql() {
 #[tokio::test]
 async fn killed_postgresql_keeps_what_was_acknowledged() {
     kill("postgresql", "postgresql", 3).await;
+}
+
+/// A short run of what is run longer by hand. A seed leads to the same deeds in the same order each time.
+async fn model(engine: &str, seed: &str) {
+    drive("model/run.py", &["--engine", engine, "--seed", seed, "--steps", "120"]).await;
+}
+
+#[tokio::test]
+async fn random_deeds_are_told_as_the_model_has_them_on_sqlite() {
+    model("sqlite", "12").await;
+}
+
+#[tokio::test]
+async fn random_deeds_are_told_as_the_model_has_them_on_postgresql() {
+    model("postgresql", "13").await;
 }
