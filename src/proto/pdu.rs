@@ -301,7 +301,7 @@ impl std::fmt::Debug for Pdu {
 }
 
 /// The event as ruma-state-res looks at it; the content is [`Pdu::auth_content`], with the types
-/// that it names as [`timeline_type`] has them.
+/// that it names marked where ruma would take one for another.
 impl Event for Pdu {
     type Id = OwnedEventId;
 

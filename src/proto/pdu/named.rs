@@ -1,4 +1,4 @@
-//! Types of events as ruma-state-res is given them: to it, two are equal exactly if their texts are.
+//! Types of events as ruma-state-res gets them: to it, two are equal exactly if their texts are.
 //!
 //! ruma has two names for some types, such as the one before a proposal was merged and the one
 //! since, and takes each for the same. The authorization rules know nothing of that: in `events` of
