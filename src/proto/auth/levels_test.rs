@@ -86,6 +86,7 @@ fn kicks_and_bans_need_50_where_nothing_is_said() {
 }
 
 /// A level that is set or taken out was or becomes what it is where nothing is said.
+/// This is how the library reads the rule; Synapse does not look at a level that is not there.
 #[test]
 fn levels_that_are_not_set_count_as_their_defaults() {
     for mut room in all() {
