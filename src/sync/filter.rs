@@ -110,6 +110,11 @@ impl SyncFilter {
         Ok(Self::compile(definition))
     }
 
+    /// Whether no room is kept out of the ephemeral section.
+    pub(crate) fn has_ephemeral_of_all_rooms(&self) -> bool {
+        self.rooms.is_everything() && self.ephemeral.rooms.is_everything()
+    }
+
     /// Compiles a parsed filter.
     fn compile(definition: FilterDefinition) -> Self {
         let room = definition.room;
@@ -214,6 +219,11 @@ fn copy_path(from: &Value, to: &mut Value, path: &[String]) {
 impl RoomMatcher {
     fn new(included: Option<Vec<OwnedRoomId>>, excluded: Vec<OwnedRoomId>) -> Self {
         Self { included, excluded }
+    }
+
+    /// Whether every room is wanted.
+    fn is_everything(&self) -> bool {
+        self.included.is_none() && self.excluded.is_empty()
     }
 
     /// Whether the room is wanted.

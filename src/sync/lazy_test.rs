@@ -3,9 +3,15 @@
 use proto::number::Position;
 
 use super::*;
+use crate::token::TypingShown;
 
 fn holder(device: &str, position: u64) -> Holder {
-    let token = SyncToken { position: Position(position), epoch: 1, ephemeral: 0 };
+    let token = SyncToken {
+        position: Position(position),
+        epoch: 1,
+        ephemeral: 0,
+        typing: TypingShown::Unknown,
+    };
     Holder { user: UserNumber(1), device_id: device.into(), token }
 }
 

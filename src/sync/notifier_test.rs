@@ -34,7 +34,7 @@ fn publish(notifier: &Notifier, records: &[Arc<Record>]) {
 }
 
 fn token(position: u64) -> SyncToken {
-    SyncToken { position: Position(position), epoch: 7, ephemeral: 0 }
+    SyncToken::at(Head { position: Position(position), epoch: 7, ephemeral: 0 })
 }
 
 fn room_positions(notifier: &Notifier, user: UserNumber, since: u64) -> Vec<(RoomNumber, usize)> {

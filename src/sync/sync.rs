@@ -129,7 +129,8 @@ impl Course<'_> {
                 }
                 since = answer.next;
             } else {
-                since = now;
+                // Who heard of nothing shows what it showed.
+                since = SyncToken { typing: since.typing, ..now };
             }
             // A timer would be late by a millisecond where nobody wants to wait at all.
             let _waiting = self.inner.waiting.enter();
@@ -174,7 +175,7 @@ impl Course<'_> {
                 full_state: self.request.full_state,
                 held: self.since,
                 since,
-                next: SyncToken { position: standing.position, epoch, ephemeral },
+                next: SyncToken::at(Head { position: standing.position, epoch, ephemeral }),
                 memberships: standing.memberships,
                 news: standing.news,
                 ignored,

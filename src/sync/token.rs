@@ -4,7 +4,7 @@
 //! Invariant: a token that was handed out names a published position and a counter that can be
 //! read, so no token lies in the future. A durable position means the same for ever; a counter
 //! means something only within its epoch, and a token of another epoch gets the present typing and
-//! presence again.
+//! presence again. What a token says of typing is true of whoever got the answer that it came with.
 
 use std::{fmt, str::FromStr};
 
@@ -12,8 +12,9 @@ use proto::number::Position;
 
 /// The version of the text, so that a later format can tell old tokens apart.
 const VERSION: &str = "s1";
-/// The most bytes a token can have: the version, three numbers of 64 bits, the separators.
-const LENGTH_MAX: usize = 2 + 3 * (1 + 20);
+/// The most bytes a token can have: the version, three numbers of 64 bits, the mark, the
+/// separators.
+const LENGTH_MAX: usize = 2 + 3 * (1 + 20) + 2;
 
 /// A place in the one order of changes, durable and ephemeral.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,22 @@ pub struct SyncToken {
     pub epoch: u64,
     /// Every ephemeral change of that run up to here is known to the holder.
     pub ephemeral: u64,
+    /// Whom the holder shows as typing.
+    pub typing: TypingShown,
+}
+
+/// Whom the holder of a token shows as typing in the rooms that the user is joined to, by what it
+/// was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TypingShown {
+    /// Nobody, so that it needs to hear only of those who type.
+    Nobody,
+    /// Somebody, perhaps, but only in rooms where somebody types or that changed after the token:
+    /// it hears of their end as long as the epoch lasts.
+    Followed,
+    /// Nothing is sure. Tokens without a mark mean this.
+    #[default]
+    Unknown,
 }
 
 /// Why a token is of no use.
@@ -51,7 +68,8 @@ pub struct Head {
 impl SyncToken {
     /// The token of somebody who knows everything up to here.
     pub fn at(head: Head) -> Self {
-        Self { position: head.position, epoch: head.epoch, ephemeral: head.ephemeral }
+        let Head { position, epoch, ephemeral } = head;
+        Self { position, epoch, ephemeral, typing: TypingShown::Unknown }
     }
 
     /// Parses a token and checks that it does not lie after `head`.
@@ -74,7 +92,24 @@ impl SyncToken {
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}_{}_{:x}_{}", self.position, self.epoch, self.ephemeral)
+        write!(f, "{VERSION}_{}_{:x}_{}", self.position, self.epoch, self.ephemeral)?;
+        self.typing.mark().map_or(Ok(()), |mark| write!(f, "_{mark}"))
+    }
+}
+
+impl TypingShown {
+    /// How a token says it.
+    fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => Some("n"),
+            Self::Followed => Some("f"),
+            Self::Unknown => None,
+        }
+    }
+
+    fn parse(mark: Option<&str>) -> Result<Self, TokenError> {
+        let all = [Self::Nobody, Self::Followed, Self::Unknown];
+        all.into_iter().find(|shown| shown.mark() == mark).ok_or(TokenError::Malformed)
     }
 }
 
@@ -93,10 +128,11 @@ impl FromStr for SyncToken {
         let position = Position(number(next()?, 10)?);
         let epoch = number(next()?, 16)?;
         let ephemeral = number(next()?, 10)?;
+        let typing = TypingShown::parse(parts.next())?;
         if parts.next().is_some() {
             return Err(TokenError::Malformed);
         }
-        Ok(Self { position, epoch, ephemeral })
+        Ok(Self { position, epoch, ephemeral, typing })
     }
 }
 

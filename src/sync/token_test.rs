@@ -5,7 +5,7 @@ use super::*;
 const HEAD: Head = Head { position: Position(100), epoch: 0xfeed, ephemeral: 7 };
 
 fn token(position: u64, epoch: u64, ephemeral: u64) -> SyncToken {
-    SyncToken { position: Position(position), epoch, ephemeral }
+    SyncToken { position: Position(position), epoch, ephemeral, typing: TypingShown::Unknown }
 }
 
 #[test]
@@ -13,9 +13,17 @@ fn text_and_back() {
     for token in
         [token(0, 0, 0), token(72594, 0xdead_beef, 12), token(u64::MAX, u64::MAX, u64::MAX)]
     {
-        assert_eq!(token.to_string().parse(), Ok(token));
+        for typing in [TypingShown::Unknown, TypingShown::Nobody, TypingShown::Followed] {
+            let token = SyncToken { typing, ..token };
+            assert_eq!(token.to_string().parse(), Ok(token));
+        }
     }
-    assert_eq!(token(12, 255, 3).to_string(), "s1_12_ff_3");
+    let unknown = token(12, 255, 3);
+    assert_eq!(unknown.to_string(), "s1_12_ff_3");
+    let nobody = SyncToken { typing: TypingShown::Nobody, ..unknown };
+    assert_eq!(nobody.to_string(), "s1_12_ff_3_n");
+    let followed = SyncToken { typing: TypingShown::Followed, ..unknown };
+    assert_eq!(followed.to_string(), "s1_12_ff_3_f");
 }
 
 #[test]
@@ -25,6 +33,11 @@ fn malformed_tokens_are_refused() {
         "s1",
         "s1_1_1",
         "s1_1_1_1_1",
+        "s1_1_1_1_",
+        "s1_1_1_1_N",
+        "s1_1_1_1_n_",
+        "s1_1_1_1_n_n",
+        "s1_1_1_n",
         "s2_1_1_1",
         "s1_-1_1_1",
         "s1_+1_1_1",

@@ -7,7 +7,7 @@
 //! Spec: client-server API, "Typing Notifications".
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -47,6 +47,10 @@ struct Inner {
 struct State {
     rooms: HashMap<RoomNumber, Room>,
     by_change: BTreeMap<u64, RoomNumber>,
+    /// The rooms where somebody is shown.
+    busy: HashSet<RoomNumber>,
+    /// The newest change of a room that is forgotten.
+    forgotten: u64,
 }
 
 #[derive(Default)]
@@ -135,9 +139,15 @@ impl Typing {
                 return None;
             }
             entry.shown = users.into();
+            let is_busy = !entry.shown.is_empty();
             let before = std::mem::replace(&mut entry.changed, counter);
             state.by_change.remove(&before);
             state.by_change.insert(counter, room);
+            if is_busy {
+                state.busy.insert(room);
+            } else {
+                state.busy.remove(&room);
+            }
             state.make_room();
             Some(EphemeralChange::Typing { room })
         });
@@ -148,11 +158,21 @@ impl Typing {
         self.inner.state.lock().find(room)
     }
 
-    /// The rooms that changed after this ephemeral counter.
-    pub fn changed_since(&self, counter: u64) -> Vec<TypingRoom> {
+    /// Those of the wanted rooms where somebody is typing; costs as much as there are such rooms.
+    pub fn busy(&self, is_wanted: impl Fn(RoomNumber) -> bool) -> Vec<TypingRoom> {
         let state = self.inner.state.lock();
+        let busy = state.busy.iter().filter(|room| is_wanted(**room));
+        busy.filter_map(|room| state.find(*room)).collect()
+    }
+
+    /// The rooms that changed after this ephemeral counter; none if one of them is forgotten.
+    pub fn changed_since(&self, counter: u64) -> Option<Vec<TypingRoom>> {
+        let state = self.inner.state.lock();
+        if counter < state.forgotten {
+            return None;
+        }
         let changed = state.by_change.range(counter.saturating_add(1)..);
-        changed.filter_map(|(_, room)| state.find(*room)).collect()
+        Some(changed.filter_map(|(_, room)| state.find(*room)).collect())
     }
 
     /// Stops those whose time is over.
@@ -188,6 +208,7 @@ impl State {
         if let Some((changed, room)) = oldest.map(|(changed, room)| (*changed, *room)) {
             self.by_change.remove(&changed);
             self.rooms.remove(&room);
+            self.forgotten = self.forgotten.max(changed);
         }
     }
 }

@@ -46,15 +46,19 @@ async fn typists_come_and_go() {
     // Going on typing is no change.
     set(&alice, Some(60_000)).await;
     assert_eq!(world.ephemeral.counter(), both);
-    assert_eq!(world.typing.changed_since(start).len(), 1);
-    assert_eq!(world.typing.changed_since(both).len(), 0);
+    assert_eq!(world.typing.changed_since(start).unwrap().len(), 1);
+    assert_eq!(world.typing.changed_since(both).unwrap().len(), 0);
+    let busy = |wanted: bool| world.typing.busy(|room| wanted && room == number);
+    assert!(busy(false).is_empty());
+    assert_eq!(busy(true).iter().map(|room| room.users.len()).collect::<Vec<_>>(), [2]);
 
     set(&bob, None).await;
     assert_eq!(users(&world, number), ["alice"]);
     set(&alice, Some(0)).await;
     assert!(users(&world, number).is_empty());
     // That everybody stopped is a change, too.
-    let changed = world.typing.changed_since(both);
+    assert!(busy(true).is_empty());
+    let changed = world.typing.changed_since(both).unwrap();
     assert!(changed.len() == 1 && changed[0].users.is_empty());
     assert_eq!(changed[0].changed, world.ephemeral.counter());
 }
@@ -91,11 +95,26 @@ async fn a_listener_hears_what_can_be_read() {
     let (typing, sink) = (world.typing.clone(), Arc::clone(&heard));
     world.ephemeral.add_listener(Arc::new(move |counter, change| {
         let EphemeralChange::Typing { room } = change else { panic!("no typing") };
-        let readable = typing.changed_since(counter - 1);
+        let readable = typing.changed_since(counter - 1).unwrap();
         sink.lock().push((counter, *room, readable.len()));
     }));
     world.typing.set(&alice.requester, the_room(), Some(1000)).await.unwrap();
     let counter = world.ephemeral.counter();
     assert_eq!(*heard.lock(), [(counter, number, 1)]);
     assert_ne!(world.ephemeral.epoch(), world.restarted().await.ephemeral.epoch());
+}
+
+#[test]
+fn a_reader_is_told_that_a_change_is_forgotten() {
+    let mut state = State::default();
+    for number in 1..=20_001 {
+        let (room, changed) = (RoomNumber(number), u64::try_from(number).unwrap());
+        state.rooms.insert(room, Room { changed, ..Room::default() });
+        state.by_change.insert(changed, room);
+        state.make_room();
+    }
+    assert_eq!(
+        (state.rooms.len(), state.by_change.len(), state.forgotten),
+        (MAX_ROOMS, MAX_ROOMS, 1)
+    );
 }

@@ -15,6 +15,7 @@ use crate::{
     answer::AccountDatum,
     membership::Membership,
     plan::{Archived, Plan, Scope},
+    token::TypingShown,
 };
 
 /// What the first step finds.
@@ -22,6 +23,8 @@ pub(crate) struct First {
     pub(crate) plan: Plan,
     pub(crate) account_data: Vec<AccountDatum>,
     pub(crate) extras: HashMap<RoomNumber, Extras>,
+    /// Whom the client shows as typing after that.
+    pub(crate) typing: TypingShown,
 }
 
 /// Takes the first step.
@@ -35,7 +38,8 @@ pub(crate) fn first(look: &Look, source: &mut Source<'_, '_>) -> Found<First> {
             extras.entry(room).or_default().account_data = data;
         }
     }
-    for (room, event) in typing::typing(look) {
+    let typing = typing::typing(look);
+    for (room, event) in typing.events {
         extras.entry(room).or_default().ephemeral.push(event);
     }
     for (room, events) in receipts::moved(look, source)? {
@@ -47,7 +51,7 @@ pub(crate) fn first(look: &Look, source: &mut Source<'_, '_>) -> Found<First> {
     touched.extend(extras.keys());
     let archived = archived(look, source, scope)?;
     let plan = Plan::new(&look.memberships, &passages, scope, &touched, &archived);
-    Ok(First { plan, account_data, extras })
+    Ok(First { plan, account_data, extras, typing: typing.shown })
 }
 
 /// The joined rooms in which anything happened since the token.

@@ -55,7 +55,7 @@ pub(crate) struct Look {
     /// From where to look: what the client holds, or later if it is known that nothing happened in
     /// between.
     pub(crate) since: Option<SyncToken>,
-    /// Up to where to look.
+    /// Up to where to look. Whom the client shows as typing then is for the answer to say.
     pub(crate) next: SyncToken,
     /// The user's rooms at `next`.
     pub(crate) memberships: Memberships,
@@ -75,7 +75,7 @@ impl Look {
         let (answer, known) =
             self.ask(move |look, source| second::second(look, source, &opened)).await?;
         if self.filter.lazy == LazyMembers::New {
-            self.inner.known.remember(self.holder(self.next), known);
+            self.inner.known.remember(self.holder(answer.next), known);
         }
         Ok(answer)
     }

@@ -21,6 +21,7 @@ use crate::{
     lazy::Known,
     membership::Membership,
     plan::{Departure, Visit},
+    token::{SyncToken, TypingShown},
 };
 
 /// The rooms of an answer, opened.
@@ -30,6 +31,7 @@ pub(crate) struct Opened {
     invited: Vec<Outside>,
     knocked: Vec<Outside>,
     left: Vec<(Departure, Extras)>,
+    typing: TypingShown,
 }
 
 /// A room that the user is not in; its view if this server is.
@@ -41,7 +43,7 @@ struct Outside {
 /// Opens the rooms. Their views are taken before anything else is read; whatever a view contains
 /// has its place in the log by the time that this returns.
 pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
-    let First { plan, account_data, mut extras } = first;
+    let First { plan, account_data, mut extras, typing } = first;
     let mut newest = look.next.position;
     let mut views = HashMap::new();
     let wanted = plan.joined.iter().map(|visit| visit.room);
@@ -71,7 +73,7 @@ pub(crate) async fn open(look: &Look, first: First) -> Result<Opened, Error> {
         is_wanted.then(joined)
     };
     let joined = plan.joined.into_iter().filter_map(open).collect();
-    Ok(Opened { account_data, joined, invited, knocked, left })
+    Ok(Opened { account_data, joined, invited, knocked, left, typing })
 }
 
 /// The departures that the user has not forgotten. A client that still knows the room as joined is
@@ -95,10 +97,10 @@ pub(crate) fn second(
     source: &mut Source<'_, '_>,
     opened: &Opened,
 ) -> Found<(Answer, Known)> {
-    let mut answer = Answer::new(look.next);
     let mut known = look.known();
     let mut newcomers = Newcomers::default();
-    let mut extras = new_rooms(look, source, opened)?;
+    let (mut extras, typing) = new_rooms(look, source, opened)?;
+    let mut answer = Answer::new(SyncToken { typing, ..look.next });
     for room in &opened.joined {
         let extras = extras.remove(&room.visit.room);
         if room.visit.whole_state {
@@ -123,16 +125,16 @@ pub(crate) fn second(
 }
 
 /// What the streams beside the timeline have in rooms that the client does not know: everything,
-/// not only what changed.
+/// not only what changed. With it comes whom the client shows as typing after that.
 fn new_rooms(
     look: &Look,
     source: &mut Source<'_, '_>,
     opened: &Opened,
-) -> Found<HashMap<RoomNumber, Extras>> {
+) -> Found<(HashMap<RoomNumber, Extras>, TypingShown)> {
     let new = opened.joined.iter().filter(|room| room.visit.since.is_none());
     let rooms = new.clone().map(|room| room.visit.room).collect::<Vec<_>>();
     let mut receipts = receipts::in_rooms(look, source, &rooms)?;
-    let mut found = HashMap::new();
+    let (mut found, mut shown) = (HashMap::new(), opened.typing);
     for room in new {
         let number = room.visit.room;
         let account_data = match look.since {
@@ -140,9 +142,10 @@ fn new_rooms(
             // The first step has listed everything.
             None => room.extras.account_data.clone(),
         };
-        let mut ephemeral = typing::typing_in(look, number).into_iter().collect::<Vec<_>>();
+        let typing = typing::typing_in(look, number, &mut shown);
+        let mut ephemeral = typing.into_iter().collect::<Vec<_>>();
         ephemeral.extend(receipts.remove(&number).unwrap_or_default());
         found.insert(number, Extras { ephemeral, account_data });
     }
-    Ok(found)
+    Ok((found, shown))
 }

@@ -9,4 +9,5 @@ mod memberships;
 mod others;
 mod state;
 mod tokens;
+mod typing;
 mod world;

@@ -97,6 +97,15 @@ async fn a_token_of_another_run_is_good_for_what_is_durable() {
         assert_eq!(changed["ephemeral"]["events"], json!([typing]));
         let answer = alice.sync().await;
         assert_eq!(answer.get("rooms"), None);
+        let since = alice.since.clone();
+        drop(alice);
+        world.store.close().await;
+
+        // Now it shows nobody, and its token says so.
+        let world = World::open(database.open().await, 3).await;
+        let mut alice = world.client(&token).await;
+        alice.since = since;
+        assert_eq!(alice.sync().await.get("rooms"), None);
         world.store.close().await;
     })
     .await;
