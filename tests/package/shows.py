@@ -123,9 +123,7 @@ def postgresql_may_be_configured_later(world):
     expect("&port=5433" in machine.run(f"cat {CONFIG}/conf.d/20-database.toml").stdout, "PostgreSQL is not used")
     machine.run("test ! -e /var/lib/matrix-homeserver/homeserver.db; "
                 "apt-get purge --yes matrix-homeserver; rm -r /var/lib/matrix-homeserver; "
-                "runuser -u postgres -- dropdb matrix-homeserver; runuser -u postgres -- dropuser matrix-homeserver; "
-                "systemctl stop postgresql; sed -i 's/^port = 5433/port = 5432/' /etc/postgresql/*/main/postgresql.conf",
-                timeout=90)
+                "runuser -u postgres -- dropdb matrix-homeserver; runuser -u postgres -- dropuser matrix-homeserver", timeout=90)
 
 
 def install_takes_the_name_from_debconf(world):
