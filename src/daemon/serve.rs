@@ -154,8 +154,8 @@ async fn start(
     let admin_state = Admin { accounts, registration_tokens, server_name, dial, broker, ask };
     for listener in admin {
         let router = admin::router(admin_state.clone());
-        let served = server.serve_apart(listener, router, admin::MAX_CONNECTIONS);
-        served.map_err(Failure::new)?;
+        let listener = listener.with_own_connections(admin::MAX_CONNECTIONS);
+        server.serve(listener, router).map_err(Failure::new)?;
     }
     let nature = Nature { addresses, engine, sandbox: sandbox.status() };
     let status = Status::new(nature, server.watch_connections());

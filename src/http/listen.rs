@@ -27,6 +27,8 @@ pub struct Listener {
     pub(crate) tls: Option<Arc<Tls>>,
     /// Removes the file of a unix socket of ours when the listener goes away.
     pub(crate) file: Option<SocketFile>,
+    /// How many connections it has of its own, if it does not share those of the server.
+    pub(crate) max_connections: Option<usize>,
 }
 
 impl Listener {
@@ -56,6 +58,13 @@ impl Listener {
         self
     }
 
+    /// The same listener with so many connections of its own, which no other listener's can take.
+    #[must_use]
+    pub fn with_own_connections(mut self, most: usize) -> Self {
+        self.max_connections = Some(most);
+        self
+    }
+
     /// Where it listens: the port is the real one even if the configuration says 0.
     pub fn address(&self) -> &Address {
         &self.address
@@ -67,7 +76,7 @@ impl Listener {
     }
 
     fn new(socket: Socket, address: Address, file: Option<SocketFile>) -> Self {
-        Self { socket, address, tls: None, file }
+        Self { socket, address, tls: None, file, max_connections: None }
     }
 
     /// A socket of the service manager: it owns the file, the address and the backlog.

@@ -84,38 +84,11 @@ impl Server {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        self.serve_within(listener, service, self.slots.clone())
-    }
-
-    /// The same with so many connections of its own, which no other listener's can take.
-    pub fn serve_apart<S, B>(
-        &self,
-        listener: Listener,
-        service: S,
-        max_connections: usize,
-    ) -> Result<usize, Error>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        self.serve_within(listener, service, self.slots.apart(max_connections))
-    }
-
-    fn serve_within<S, B>(
-        &self,
-        listener: Listener,
-        service: S,
-        slots: Slots,
-    ) -> Result<usize, Error>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let Listener { socket, address, tls, file } = listener;
+        let Listener { socket, address, tls, file, max_connections } = listener;
+        let slots = match max_connections {
+            Some(most) => self.slots.apart(most),
+            None => self.slots.clone(),
+        };
         let acceptor = Acceptor::new(socket)
             .map_err(|source| Error::Listen { bind: address.to_string(), source })?;
         let (index, counts) = self.traffic.add(&address);

@@ -392,9 +392,9 @@ async fn connections_of_a_listeners_own_are_taken_by_nobody_else() {
     let (server, address) = start(Limits { max_connections: 1, ..Limits::default() }, None);
     let mut first = http1(connect(address).await).await;
     first.send_request(get("/connection")).await.unwrap();
-    let second = listener("127.0.0.1:0");
+    let second = listener("127.0.0.1:0").with_own_connections(1);
     let apart = tcp_address(&second);
-    server.serve_apart(second, tower::service_fn(answer), 1).unwrap();
+    server.serve(second, tower::service_fn(answer)).unwrap();
     let mut second = http1(connect(apart).await).await;
     let answered = timeout(PATIENCE, second.send_request(get("/connection"))).await;
     assert_eq!(answered.unwrap().unwrap().status(), StatusCode::OK);
